@@ -1,0 +1,17 @@
+// How one attempt of a task ended. A closed union: settling is one exhaustive switch over it.
+import type { Json } from './vocabulary.ts';
+
+/** The error of a task as stored in `kr_task_stat.error`. */
+export interface TaskError {
+  /** `ProgramError`, `TimeoutError`, `UnknownProgramError`, … or the name of the error that the program threw. */
+  name: string;
+  message: string;
+  details?: Json;
+  stack?: string;
+}
+
+export type Outcome =
+  | { kind: 'finished'; result: Json }
+  | { kind: 'failed'; error: TaskError }
+  /** Claimed but never begun (shutdown): goes back to Wait, and the attempt does not count. */
+  | { kind: 'returned' };
