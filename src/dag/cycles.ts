@@ -54,7 +54,7 @@ function listByFinish(releases: number[][]): number[] {
   return finished;
 }
 
-/** Breadth-first inside the component of `start`, until an edge leads back to it. */
+/** Breadth-first until an edge leads back to `start`; no way out of its component does, so it never leaves that. */
 function findCycleFrom(start: number, graph: Graph, component: number[]): number[] {
   const cameFrom = new Map<number, number>();
   const queue = [start];

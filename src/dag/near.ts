@@ -1,7 +1,7 @@
 // "Did you mean": close names for an unknown one. Called by every message about an unknown step, program or setting.
 
 const MOST = 3;
-/** Longer names are compared for equality only: their distance costs length times length. */
+/** Longer names are not compared letter by letter: working out a distance costs by length. */
 const LONGEST_COMPARED = 64;
 const SHORTEST_CONTAINED = 3;
 
@@ -29,19 +29,23 @@ function rank(wanted: string, candidate: string): number {
   const allowed = Math.min(3, Math.round(wanted.length * 0.4));
   const comparable = Math.max(wanted.length, candidate.length) <= LONGEST_COMPARED;
   if (comparable && Math.abs(wanted.length - candidate.length) <= allowed) {
-    const distance = countEdits(wanted, candidate);
+    const distance = countEdits(wanted, candidate, allowed);
     if (distance <= allowed) return distance;
   }
   return wanted.length >= SHORTEST_CONTAINED && candidate.includes(wanted) ? allowed + 1 : Infinity;
 }
 
-/** Insertions, deletions, substitutions and swaps of neighbours that turn one text into the other. */
-function countEdits(from: string, to: string): number {
+/**
+ * Insertions, deletions, substitutions and swaps of neighbours that turn one text into the other.
+ * Exact up to `most`; more come out as more, because only cells that close to the diagonal are worked out.
+ */
+function countEdits(from: string, to: string, most: number): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let row = 1; row <= from.length; row += 1) {
     const current = [row];
-    for (let column = 1; column <= to.length; column += 1) {
+    const end = Math.min(to.length, row + most);
+    for (let column = Math.max(1, row - most); column <= end; column += 1) {
       const swapped = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
       current[column] = Math.min(
         (last[column] ?? Infinity) + 1,

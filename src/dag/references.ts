@@ -15,8 +15,8 @@ interface Reference {
   repeated: boolean;
 }
 
-/** Suggestions cost a look at every step, so only this many unknown names get them. */
-const MOST_SUGGESTIONS = 20;
+/** A suggestion looks at every step; once all together have looked at this many, unknown names get none. */
+const MOST_LOOKS = 20_000;
 const MOST_LISTED = 8;
 
 /** One problem for each reference that is repeated, unknown, or the step itself; `dependsSeq` beside an `after` is not read. */
@@ -59,12 +59,12 @@ function judge(
 }
 
 function makeSuggest(steps: readonly Step[], index: StepIndex): (reference: Reference) => string {
-  let left = MOST_SUGGESTIONS;
+  let looks = 0;
   return ({ field, to }) => {
-    left -= 1;
     const unknown =
       field === 'dependsSeq' ? `no step has the seq ${to}` : `no step is called ${JSON.stringify(to)}`;
-    if (left < 0) return `${unknown}; correct it or add the step`;
+    if (looks >= MOST_LOOKS) return `${unknown}; correct it or add the step`;
+    looks += steps.length;
     return unknown + (field === 'dependsSeq' ? listSome(index.bySeq) : suggestName(to, steps, index));
   };
 }

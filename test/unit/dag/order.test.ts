@@ -17,6 +17,14 @@ test('steps that may run side by side are in one level, in order of definition',
   ]);
 });
 
+test('a level keeps the order of definition, whichever was freed first', () => {
+  const graph = buildGraph(makeSteps({ a: [], b: [], early: ['b'], late: ['a'] }));
+  expect(levels(graph)).toEqual([
+    [0, 1],
+    [2, 3],
+  ]);
+});
+
 test('nothing has no levels', () => {
   expect(levels(buildGraph([]))).toEqual([]);
 });

@@ -144,6 +144,15 @@ describe('references', () => {
     ]);
   });
 
+  test('a name that two steps share makes no edge to either', () => {
+    const steps = [
+      makeStep({ seq: '1', id: 'a', after: ['b'] }),
+      makeStep({ seq: '2', id: 'b' }),
+      makeStep({ seq: '3', id: 'b', after: ['a'] }),
+    ];
+    expect(findProblems(steps).map(({ path }) => path)).toEqual(['steps[2].id']);
+  });
+
   test('a name that two steps share is reported once, at the steps', () => {
     const steps = [
       makeStep({ seq: '1', id: 'a', after: ['a'] }),
