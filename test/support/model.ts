@@ -4,7 +4,7 @@
 import { isSkipped, satisfies } from '../../src/dag/satisfies.ts';
 import { ExecStatus, type PlanTask } from '../../src/dag/vocabulary.ts';
 
-export interface TaskState {
+interface TaskState {
   status: ExecStatus;
   reason: string | null;
 }

@@ -27,7 +27,7 @@ export function makeSteps(after: Record<string, string[]>): Step[] {
 }
 
 /** From the position of a predecessor to that of a dependant. */
-export type Edge = [from: number, to: number];
+type Edge = [from: number, to: number];
 export interface RandomGraph {
   steps: Step[];
   edges: Edge[];
