@@ -127,6 +127,7 @@ begin
 
   perform pg_notify('umbel', json_build_object('pool', pool, 'priority', min(task_priority))::text)
     from kr_task_stat where task_flow_id = execution and ready group by pool;
+  perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
 end $$;
 
 -- A change of exec_status that leaves the revision alone was made by hand: it wins, and is wired at commit.

@@ -7,11 +7,11 @@ create function umbel_advance_v1(
   watcher int, serves text,
   slots int, want int,                     -- run now; take in all (the rest is claimed ahead)
   urgent numeric,                          -- hand over children of this priority or a smaller one
-  from_priority numeric, from_flow text,   -- claim from here on
+  from_priority numeric, from_flow text,   -- claim from here on; from '' is a look at the head
   claim bigint, closed bigint[],           -- number of this batch; earlier batches that have wholly ended
   flows text[], seqs numeric[], attempts int[], statuses int[], ages float8[], results jsonb[], errors jsonb[]
 ) returns table (
-  kind smallint,                           -- 1 run it; 2 the answer came too late; 3 a place became free
+  kind smallint,                           -- 1 claimed; 2 handed over; 3 the answer came too late; 4 a place became free; 5 the most urgent priority that was ready
   task_flow_id varchar, task_exec_seq numeric, task_id varchar, task_seq numeric,
   task_priority numeric, attempt int, parameters text, version uuid, input jsonb, depends numeric[]
 ) language plpgsql
@@ -20,6 +20,7 @@ set plan_cache_mode = force_generic_plan set jit = off
 as $$
 #variable_conflict use_column
 declare
+  best numeric;
   settled int;
   handed int := 0;
   child_flows text[]; child_seqs numeric[]; child_counts int[];
@@ -31,6 +32,14 @@ begin
   end if;
   if cardinality(closed) > 0 then
     delete from kr_claim c using unnest(closed) n where c.watcher_id = watcher and c.claim_no = n;
+  end if;
+
+  -- Looking at the head each time would rescan every dead entry that an old snapshot keeps.
+  if from_flow = '' then
+    select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
+      order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
+    urgent := coalesce(best, 1000);
+    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[];
   end if;
 
   if cardinality(flows) > 0 then
@@ -58,7 +67,7 @@ begin
       into settled, child_flows, child_seqs, child_counts, moved_flows, moved_by from ordered o;
 
     if settled < cardinality(flows) then
-      return query select 2::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[]
+      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[]
         from unnest(flows, seqs, attempts, statuses) u(flow, seq, attempt, status)
         where not exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
                             and t.exec_status = u.status and t.watcher_id = watcher and t.attempt = u.attempt);
@@ -93,7 +102,7 @@ begin
         insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
         select watcher, claim, 0, array_agg(r.task_flow_id), array_agg(r.task_exec_seq) from released r where r.handed having count(*) > 0
       )
-      select 1::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends
+      select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends
         from released r where r.handed;
       get diagnostics handed = row_count;
     end if;
@@ -163,7 +172,7 @@ begin
     where f.ctid = s.tid
     returning f.task_flow_id, f.task_id, f.place
   )
-  select 3::smallint, c.task_flow_id, null::numeric, c.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
+  select 4::smallint, c.task_flow_id, null::numeric, c.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
     from counted c where c.place = 2;
 end $$;
 

@@ -31,7 +31,17 @@ export interface Claimed {
   input: string | null;
   /** Exec seqs of the predecessors. */
   depends: string[];
+  /** Freed by a task that ended in the same call; otherwise it came from the claim index. */
+  handedOver: boolean;
 }
+
+/** A place in claim order, as far as the execution. */
+export interface Position {
+  priority: number;
+  flow: string;
+}
+
+export const HEAD: Position = { priority: -1000, flow: '' };
 
 export interface AdvanceCall {
   watcher: number;
@@ -42,8 +52,8 @@ export interface AdvanceCall {
   want: number;
   /** Children of this priority, or a smaller one, may be handed over. */
   urgent: number;
-  /** Where the claim begins in claim order. */
-  from: { priority: number; flow: string };
+  /** Where the claim begins in claim order; HEAD looks at all that is ready, and overrules `urgent` by what it sees. */
+  from: Position;
   /** Number of this batch, never used twice by a watcher. */
   claim: number;
   /** Earlier batches all of whose tasks have ended. */
@@ -57,7 +67,12 @@ export interface AdvanceAnswer {
   late: { flow: string; seq: string }[];
   /** Flows with `max_running` in which a place became free. */
   freedPlaces: string[];
+  /** After a look at the head: the most urgent priority that was ready; NOTHING_READY when nothing was. */
+  mostUrgent?: number;
 }
+
+/** Less urgent than any task. */
+export const NOTHING_READY = 1000;
 
 const TEXT = 'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)';
 const asText = { getTypeParser: () => (value: string) => value };
@@ -78,7 +93,7 @@ export async function advance(db: Database, call: AdvanceCall): Promise<AdvanceA
 }
 
 interface AdvanceRow {
-  kind: '1' | '2' | '3';
+  kind: '1' | '2' | '3' | '4' | '5';
   task_flow_id: string;
   task_exec_seq: string;
   task_id: string;
@@ -92,9 +107,20 @@ interface AdvanceRow {
 }
 
 function addRow(answer: AdvanceAnswer, row: AdvanceRow): void {
-  if (row.kind === '1') answer.claimed.push(toClaimed(row));
-  else if (row.kind === '2') answer.late.push({ flow: row.task_flow_id, seq: row.task_exec_seq });
-  else answer.freedPlaces.push(row.task_id);
+  switch (row.kind) {
+    case '1':
+    case '2':
+      answer.claimed.push(toClaimed(row));
+      break;
+    case '3':
+      answer.late.push({ flow: row.task_flow_id, seq: row.task_exec_seq });
+      break;
+    case '4':
+      answer.freedPlaces.push(row.task_id);
+      break;
+    case '5':
+      answer.mostUrgent = Number(row.task_priority);
+  }
 }
 
 function toClaimed(row: AdvanceRow): Claimed {
@@ -109,6 +135,7 @@ function toClaimed(row: AdvanceRow): Claimed {
     version: row.version,
     input: row.input,
     depends: row.depends.length > 2 ? row.depends.slice(1, -1).split(',') : [],
+    handedOver: row.kind === '2',
   };
 }
 

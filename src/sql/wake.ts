@@ -2,15 +2,12 @@
 import pg from 'pg';
 import type { Database } from './database.ts';
 
-export interface ReadyHint {
-  pool: string;
-  /** The most urgent priority that became ready. */
-  priority: number;
-}
+/** Something became ready in a pool (with the most urgent priority of it), or executions of a flow wait for a place. */
+export type Hint = { pool: string; priority: number } | { places: string };
 
 const CHANNEL = 'umbel';
 
-export async function sendHint(db: Database, hint: ReadyHint): Promise<void> {
+export async function sendHint(db: Database, hint: Hint): Promise<void> {
   await db.pool.query({
     name: 'sendHint',
     text: 'select pg_notify($1, $2)',
@@ -21,7 +18,7 @@ export async function sendHint(db: Database, hint: ReadyHint): Promise<void> {
 /** Listens on a connection of its own; `onEnd` is called once when that is lost. Returns how to stop. */
 export async function listenForHints(
   url: string,
-  onHint: (hint: ReadyHint) => void,
+  onHint: (hint: Hint) => void,
   onEnd: (error?: Error) => void,
 ): Promise<() => Promise<void>> {
   const client = new pg.Client({
@@ -30,7 +27,10 @@ export async function listenForHints(
     keepAlive: true,
     connectionTimeoutMillis: 10_000,
   });
-  client.on('notification', ({ payload }) => onHint(readHint(payload)));
+  client.on('notification', ({ payload }) => {
+    const hint = readHint(payload);
+    if (hint) onHint(hint);
+  });
   client.on('error', onEnd);
   await client.connect();
   await client.query(`listen ${CHANNEL}`);
@@ -38,13 +38,10 @@ export async function listenForHints(
   return () => client.end();
 }
 
-/** A hint that cannot be read is the most urgent one for every pool. */
-function readHint(payload: string | undefined): ReadyHint {
+function readHint(payload: string | undefined): Hint | undefined {
   try {
-    const hint = JSON.parse(payload ?? '') as ReadyHint;
-    if (typeof hint.pool === 'string' && typeof hint.priority === 'number') return hint;
+    return JSON.parse(payload ?? '') as Hint;
   } catch {
-    // falls through
+    return undefined;
   }
-  return { pool: '', priority: -20 };
 }
