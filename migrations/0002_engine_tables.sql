@@ -1,0 +1,164 @@
+-- Up Migration
+-- Engine columns (nullable or defaulted, so that inserts which know only Flower's columns go on working) and our own tables.
+
+alter table ms_task_definition
+  add column step_id          varchar(256),
+  add column depends_task_seq numeric[],
+  add column after            text[],
+  add column before           text[],
+  add column params           jsonb,
+  add column pool             varchar(256),
+  add column options          jsonb;
+
+comment on column ms_task_definition.depends_task_seq is 'predecessors by task_seq; null: the previous step; {}: a root';
+comment on column ms_task_definition.after is 'predecessors by step_id; given, it replaces depends_task_seq';
+comment on column ms_task_definition.params is 'parameters as any JSON object; given, it replaces the five pairs';
+
+-- Rebuilds the primary key on a database that Flower made: comparing in the "C" collation is what keeps claims fast.
+alter table kr_task_stat alter column task_flow_id type varchar(256) collate "C";
+
+alter table kr_task_stat
+  add column version    uuid,
+  add column pool       varchar(256) not null default 'default',
+  add column depends    numeric[],
+  add column releases   numeric[],
+  add column waiting_on integer,
+  add column live       integer,
+  add column ready      boolean not null default false,
+  add column hold       boolean not null default false,
+  add column reason     text,
+  add column watcher_id integer,
+  add column attempt    integer not null default 0,
+  add column lost       integer not null default 0,
+  add column revision   integer not null default 0,
+  add column input      jsonb,
+  add column result     jsonb,
+  add column error      jsonb;
+
+comment on column kr_task_stat.version is 'the definition it was registered with; null: inserted by hand, looked up by task_id and task_seq';
+comment on column kr_task_stat.waiting_on is 'arrivals still needed; null: to be wired at commit';
+comment on column kr_task_stat.live is 'predecessors that may still arrive unskipped; at 0 the task is skipped';
+comment on column kr_task_stat.ready is 'may be claimed: exactly the rows of the claim index';
+comment on column kr_task_stat.hold is 'paused: neither claimed nor handed over';
+comment on column kr_task_stat.reason is 'why 2 or 9';
+comment on column kr_task_stat.attempt is 'times claimed; fences late answers';
+comment on column kr_task_stat.lost is 'times its watcher died; counted apart from retries';
+comment on column kr_task_stat.revision is 'bumped by every write of the engine; an update that leaves it is a hand at work';
+
+-- HOT updates need room on the page; the claim index and the primary key are all the indexes this table may have.
+alter table kr_task_stat set (
+  fillfactor = 70,
+  autovacuum_vacuum_scale_factor = 0.02,
+  autovacuum_vacuum_insert_scale_factor = 0.2,
+  autovacuum_analyze_scale_factor = 0.05,
+  autovacuum_vacuum_cost_delay = 0
+);
+create index kr_task_stat_ready on kr_task_stat (pool, task_priority, task_flow_id, task_exec_seq desc) where ready;
+
+create table ms_flow (
+  task_id     varchar(256) collate "C" primary key,
+  tenant      text         not null default 'local',
+  name        text,
+  description text,
+  max_running integer check (max_running > 0),
+  revision    bigint       not null default 1,
+  created_ts  timestamptz  not null default now(),
+  updated_ts  timestamptz  not null default now()
+);
+comment on column ms_flow.max_running is 'executions at once; null: no limit';
+comment on column ms_flow.revision is 'bumped by every change of the definition, whoever makes it';
+
+create table ms_flow_version (
+  version    uuid primary key,
+  task_id    varchar(256) collate "C" not null,
+  definition jsonb        not null,
+  created_ts timestamptz  not null default now()
+);
+create index ms_flow_version_flow on ms_flow_version (task_id, created_ts);
+
+-- What registering copies: one row for each task of an execution of that version. Never changed once written.
+create table ms_plan (
+  version       uuid         not null,
+  task_exec_seq numeric      not null,
+  task_seq      numeric      not null,
+  step          varchar(256) not null,
+  program       varchar(256) not null,
+  task_priority numeric      not null,
+  pool          varchar(256) not null,
+  parameters    json         not null,
+  depends       numeric[]    not null,
+  releases      numeric[]    not null,
+  waiting_on    integer      not null,
+  live          integer      not null,
+  primary key (version, task_exec_seq)
+);
+
+create table kr_flow_stat (
+  task_flow_id    varchar(256) collate "C" primary key,
+  task_id         varchar(256) collate "C" not null,
+  tenant          text     not null default 'local',
+  version         uuid,
+  flow_status     text     not null default 'open' check (flow_status in ('open', 'paused', 'success', 'failed', 'aborted', 'compensating', 'compensation_failed')),
+  active          integer  not null default 0,
+  place           smallint check (place in (0, 1, 2)),
+  trigger         jsonb,
+  input           jsonb,
+  output          jsonb,
+  error           jsonb,
+  parent_flow_id  varchar(256),
+  parent_exec_seq numeric,
+  idempotency_key varchar(256),
+  deadline_ts     timestamptz,
+  registered_ts   timestamptz not null default now(),
+  finished_ts     timestamptz
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+comment on column kr_flow_stat.flow_status is 'open until it ends; whether an open one is pending, running or waiting is read from its tasks';
+comment on column kr_flow_stat.active is 'tasks that can move by themselves: ready, held, running or waiting for something outside';
+comment on column kr_flow_stat.place is 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
+
+create unique index kr_flow_stat_idempotency on kr_flow_stat (tenant, task_id, idempotency_key) where idempotency_key is not null;
+create index kr_flow_stat_newest on kr_flow_stat (registered_ts, task_flow_id);
+create index kr_flow_stat_place on kr_flow_stat (task_id, place, task_flow_id) where place in (0, 1);
+
+-- One heartbeat a process; silent past lease_until it is dead, and anyone may return its tasks.
+create table kr_watcher (
+  watcher_id  integer generated always as identity primary key,
+  name        text        not null,
+  pool        varchar(256) not null,
+  workers     integer     not null,
+  programs    text[]      not null default '{}',
+  release     text        not null,
+  started_ts  timestamptz not null default now(),
+  lease_until timestamptz not null
+) with (fillfactor = 50);
+
+-- What a watcher holds, a row for each batch it took: rescue reads here instead of looking for Running rows.
+create table kr_claim (
+  watcher_id integer  not null,
+  claim_no   bigint   not null,
+  part       smallint not null,
+  flows      text[]    collate "C" not null,
+  seqs       numeric[] not null,
+  primary key (watcher_id, claim_no, part)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+alter table kr_claim alter column flows set storage external;
+
+-- Down Migration
+drop table kr_claim;
+drop table kr_watcher;
+drop table kr_flow_stat;
+drop table ms_plan;
+drop table ms_flow_version;
+drop table ms_flow;
+drop index kr_task_stat_ready;
+alter table kr_task_stat reset (
+  fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor, autovacuum_analyze_scale_factor, autovacuum_vacuum_cost_delay
+);
+alter table kr_task_stat
+  drop column version, drop column pool, drop column depends, drop column releases, drop column waiting_on, drop column live,
+  drop column ready, drop column hold, drop column reason, drop column watcher_id, drop column attempt, drop column lost,
+  drop column revision, drop column input, drop column result, drop column error;
+alter table ms_task_definition
+  drop column step_id, drop column depends_task_seq, drop column after, drop column before, drop column params,
+  drop column pool, drop column options;

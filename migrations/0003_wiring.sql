@@ -1,0 +1,223 @@
+-- Up Migration
+-- What makes SQL a supported way in: definitions carry a revision, and tasks that a hand inserted, edited or deleted are wired at commit.
+
+create function umbel_satisfies(exec_status numeric, reason text) returns boolean language sql immutable parallel safe as $$
+  select exec_status = 3 or (exec_status = 9 and reason is distinct from 'aborted')
+$$;
+comment on function umbel_satisfies is 'whether a task that stands so lets its dependants go on';
+
+-- Definitions ------------------------------------------------------------------------------------------------------
+
+create function umbel_definition_changed() returns trigger language plpgsql as $$
+begin
+  if tg_op = 'TRUNCATE' then
+    update ms_flow set revision = revision + 1, updated_ts = now();
+  elsif tg_op = 'DELETE' then
+    insert into ms_flow as f (task_id) select distinct task_id from gone order by 1
+      on conflict (task_id) do update set revision = f.revision + 1, updated_ts = now();
+  elsif tg_op = 'INSERT' then
+    insert into ms_flow as f (task_id) select distinct task_id from come order by 1
+      on conflict (task_id) do update set revision = f.revision + 1, updated_ts = now();
+  else
+    insert into ms_flow as f (task_id) select task_id from come union select task_id from gone order by 1
+      on conflict (task_id) do update set revision = f.revision + 1, updated_ts = now();
+  end if;
+  return null;
+end $$;
+
+create trigger umbel_definition_inserted after insert on ms_task_definition
+  referencing new table as come for each statement execute function umbel_definition_changed();
+create trigger umbel_definition_updated after update on ms_task_definition
+  referencing new table as come old table as gone for each statement execute function umbel_definition_changed();
+create trigger umbel_definition_deleted after delete on ms_task_definition
+  referencing old table as gone for each statement execute function umbel_definition_changed();
+create trigger umbel_definition_truncated after truncate on ms_task_definition
+  for each statement execute function umbel_definition_changed();
+
+insert into ms_flow (task_id) select distinct task_id from ms_task_definition order by 1;
+
+-- Executions -------------------------------------------------------------------------------------------------------
+
+-- Works out an execution's derived state from what stands in its rows: statuses and edges. The one definition of both counters, of ready and of active.
+create function umbel_wire(execution text) returns void language plpgsql as $$
+declare
+  gated boolean;
+  skipped bigint;
+  counts record;
+begin
+  perform 1 from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq for update;
+  insert into kr_flow_stat (task_flow_id, task_id, registered_ts, place)
+    select execution, t.task_id, coalesce(t.registered_ts, now()), (select 0 from ms_flow f where f.task_id = t.task_id and f.max_running is not null)
+    from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq limit 1
+    on conflict (task_flow_id) do nothing;
+  update kr_flow_stat f set place = 0
+    where f.task_flow_id = execution and f.place = 2
+      and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 2));
+  select f.place is not distinct from 0 into gated from kr_flow_stat f where f.task_flow_id = execution;
+
+  -- Running with no watcher behind it is not running.
+  update kr_task_stat t set exec_status = 0, reason = null, revision = t.revision + 1
+    where t.task_flow_id = execution and t.exec_status = 1 and t.watcher_id is null;
+
+  loop
+    with edge as (
+      select t.task_exec_seq child, p.task_exec_seq parent,
+             umbel_satisfies(p.exec_status, p.reason) satisfied, p.exec_status = 9 and p.reason = 'skipped' skipped
+      from kr_task_stat t
+      cross join lateral unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) d(seq)
+      join kr_task_stat p on p.task_flow_id = execution and p.task_exec_seq = d.seq
+      where t.task_flow_id = execution
+    ), incoming as (
+      select child, count(*) filter (where not satisfied) waiting_on, count(*) filter (where not skipped) live from edge group by child
+    ), outgoing as (
+      select parent, array_agg(child order by child) releases from edge group by parent
+    ), fresh as (
+      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases
+      from kr_task_stat t
+      left join incoming i on i.child = t.task_exec_seq
+      left join outgoing o on o.parent = t.task_exec_seq
+      where t.task_flow_id = execution
+    ), wired as (
+      update kr_task_stat t set
+        depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
+        releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
+        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated,
+        exec_status = case when t.exec_status = 0 and f.live = 0 then 9 else t.exec_status end,
+        reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
+      from fresh f
+      where t.task_flow_id = execution and t.task_exec_seq = f.seq
+        and (t.waiting_on, t.live, t.releases, t.ready)
+          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated)
+      returning t.reason, t.live
+    )
+    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into skipped from wired;
+    exit when skipped = 0;
+  end loop;
+
+  select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
+           or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,
+         count(*) filter (where exec_status = 2 and reason = 'failed') failed,
+         count(*) filter (where exec_status = 2) suspended,
+         count(*) filter (where exec_status = 0) waiting
+    into counts from kr_task_stat where task_flow_id = execution;
+
+  -- Only a circle of hand-made rows can wait when nothing moves and nothing stands in its way.
+  if counts.active = 0 and counts.suspended = 0 and counts.waiting > 0
+     and not exists (select from kr_task_stat where task_flow_id = execution and exec_status not in (0, 3, 9) or exec_status = 9 and reason = 'aborted') then
+    update kr_task_stat t set exec_status = 2, reason = 'failed', suspended_ts = now(), revision = t.revision + 1,
+      error = jsonb_build_object('name', 'DependencyError', 'message', 'waits for itself: its predecessors depend on it in a circle; correct depends_task_exec_seq')
+      where t.task_flow_id = execution and t.exec_status = 0;
+    counts.failed := counts.waiting;
+  end if;
+
+  update kr_flow_stat f set
+    active = counts.active,
+    flow_status = s.status,
+    finished_ts = case when s.status in ('success', 'failed', 'aborted') then coalesce(f.finished_ts, now()) end,
+    place = case when s.status in ('success', 'aborted') and f.place is not null then 2 else f.place end
+  from (select case
+      when f.flow_status in ('paused', 'compensating') then f.flow_status
+      when counts.active > 0 then 'open'
+      when f.flow_status = 'aborted' then 'aborted'
+      when counts.failed > 0 then 'failed'
+      when counts.suspended > 0 or counts.waiting > 0 then 'open'
+      else 'success' end status
+    from kr_flow_stat f where f.task_flow_id = execution) s
+  where f.task_flow_id = execution;
+
+  perform pg_notify('umbel', json_build_object('pool', pool, 'priority', min(task_priority))::text)
+    from kr_task_stat where task_flow_id = execution and ready group by pool;
+  perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
+end $$;
+
+-- A change of exec_status that leaves the revision alone was made by hand: it wins, and is wired at commit.
+create function umbel_hand_edit() returns trigger language plpgsql as $$
+begin
+  new.revision := old.revision + 1;
+  new.waiting_on := null;
+  new.ready := false;
+  new.watcher_id := null;
+  if new.reason is not distinct from old.reason then
+    new.reason := case when new.exec_status in (2, 9) then 'operator' end;
+  end if;
+  if new.exec_status = 3 and new.finished_ts is not distinct from old.finished_ts then new.finished_ts := now(); end if;
+  if new.exec_status = 2 and new.suspended_ts is not distinct from old.suspended_ts then new.suspended_ts := now(); end if;
+  if new.exec_status = 0 then
+    new.error := null;
+    new.lost := 0;
+  end if;
+  return new;
+end $$;
+
+create trigger umbel_hand_edit before update on kr_task_stat for each row
+  when (new.revision = old.revision and new.exec_status is distinct from old.exec_status)
+  execute function umbel_hand_edit();
+
+create function umbel_wire_row() returns trigger language plpgsql as $$
+begin
+  if exists (select from kr_task_stat t
+             where t.task_flow_id = new.task_flow_id and t.task_exec_seq = new.task_exec_seq and t.waiting_on is null) then
+    perform umbel_wire(new.task_flow_id);
+  end if;
+  return null;
+end $$;
+
+create constraint trigger umbel_wire after insert or update on kr_task_stat
+  deferrable initially deferred for each row when (new.waiting_on is null)
+  execute function umbel_wire_row();
+
+-- A deleted predecessor counts as satisfied: one row that is left is marked, so that the execution is wired once at commit.
+create function umbel_hand_delete() returns trigger language plpgsql as $$
+declare
+  marked bigint;
+begin
+  update kr_task_stat t set waiting_on = null, revision = t.revision + 1
+    where t.task_flow_id = old.task_flow_id
+      and t.task_exec_seq = (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = old.task_flow_id order by k.task_exec_seq limit 1);
+  get diagnostics marked = row_count;
+  if marked = 0 then
+    delete from kr_flow_stat where task_flow_id = old.task_flow_id;
+  end if;
+  return null;
+end $$;
+
+create trigger umbel_hand_delete after delete on kr_task_stat for each row
+  when (not umbel_satisfies(old.exec_status, old.reason))
+  execute function umbel_hand_delete();
+
+create function umbel_truncated() returns trigger language plpgsql as $$
+begin
+  delete from kr_flow_stat;
+  delete from kr_claim;
+  return null;
+end $$;
+create trigger umbel_truncated after truncate on kr_task_stat for each statement execute function umbel_truncated();
+
+-- Rows that were there before: what has ended is taken over in one go, the rest is wired.
+create temporary table ended on commit drop as
+  select task_flow_id, min(task_id) task_id, min(registered_ts) registered_ts, max(finished_ts) finished_ts
+  from kr_task_stat group by task_flow_id having bool_and(exec_status in (3, 9));
+insert into kr_flow_stat (task_flow_id, task_id, flow_status, registered_ts, finished_ts)
+  select task_flow_id, task_id, 'success', coalesce(registered_ts, finished_ts, now()), coalesce(finished_ts, now()) from ended;
+update kr_task_stat t set reason = 'operator' where t.exec_status = 9 and t.reason is null;
+update kr_task_stat t set waiting_on = 0, live = 1, releases = '{}', revision = 1,
+  depends = case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end
+  from ended e where t.task_flow_id = e.task_flow_id;
+select umbel_wire(task_flow_id) from (select distinct task_flow_id from kr_task_stat where waiting_on is null order by 1) w;
+
+-- Down Migration
+drop trigger umbel_truncated on kr_task_stat;
+drop trigger umbel_hand_delete on kr_task_stat;
+drop trigger umbel_wire on kr_task_stat;
+drop trigger umbel_hand_edit on kr_task_stat;
+drop trigger umbel_definition_inserted on ms_task_definition;
+drop trigger umbel_definition_updated on ms_task_definition;
+drop trigger umbel_definition_deleted on ms_task_definition;
+drop trigger umbel_definition_truncated on ms_task_definition;
+drop function umbel_truncated();
+drop function umbel_hand_delete();
+drop function umbel_wire_row();
+drop function umbel_hand_edit();
+drop function umbel_wire(text);
+drop function umbel_definition_changed();
+drop function umbel_satisfies(numeric, text);

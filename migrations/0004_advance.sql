@@ -1,0 +1,181 @@
+-- Up Migration
+-- The heart: one call settles what ended, releases what waited for it, ends executions and claims what runs next.
+-- Versioned by name: watchers of two releases may run side by side. Lock order everywhere: tasks by key, then executions by key.
+
+-- The planner settings are fixed here because the hot path must not depend on ANALYZE having run.
+create function umbel_advance_v1(
+  watcher int, serves text,
+  slots int, want int,                     -- run now; take in all (the rest is claimed ahead)
+  urgent numeric,                          -- hand over children of this priority or a smaller one
+  from_priority numeric, from_flow text,   -- claim from here on; from '' is a look at the head
+  claim bigint, closed bigint[],           -- number of this batch; earlier batches that have wholly ended
+  flows text[], seqs numeric[], attempts int[], statuses int[], ages float8[], results jsonb[], errors jsonb[]
+) returns table (
+  kind smallint,                           -- 1 claimed; 2 handed over; 3 the answer came too late; 4 a place became free; 5 the most urgent priority that was ready
+  task_flow_id varchar, task_exec_seq numeric, task_id varchar, task_seq numeric,
+  task_priority numeric, attempt int, parameters text, version uuid, input jsonb, depends numeric[]
+) language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set enable_sort = on
+set plan_cache_mode = force_generic_plan set jit = off
+as $$
+#variable_conflict use_column
+declare
+  best numeric;
+  settled int;
+  handed int := 0;
+  child_flows text[]; child_seqs numeric[]; child_counts int[];
+  child_tids tid[]; child_left int[]; child_freed bool[]; child_ours bool[]; child_priorities numeric[]; child_locked_flows text[];
+  moved_flows text[]; moved_by int[];
+begin
+  if not exists (select from kr_watcher w where w.watcher_id = watcher) then
+    raise exception 'watcher % is not registered, or was declared dead', watcher using errcode = 'UM001';
+  end if;
+  if cardinality(closed) > 0 then
+    delete from kr_claim c using unnest(closed) n where c.watcher_id = watcher and c.claim_no = n;
+  end if;
+
+  -- Looking at the head each time would rescan every dead entry that an old snapshot keeps.
+  if from_flow = '' then
+    select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
+      order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
+    urgent := coalesce(best, 1000);
+    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[];
+  end if;
+
+  if cardinality(flows) > 0 then
+    -- settle
+    with settled as (
+      update kr_task_stat t set
+        exec_status = u.status,
+        started_ts = clock_timestamp() - u.age * interval '1 millisecond',
+        finished_ts = case when u.status = 3 then clock_timestamp() end,
+        suspended_ts = case when u.status = 2 then clock_timestamp() end,
+        reason = case when u.status = 2 then 'failed' end,
+        result = u.result, error = u.error, revision = t.revision + 1
+      from unnest(flows, seqs, attempts, statuses, ages, results, errors) u(flow, seq, attempt, status, age, result, error)
+      where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
+      returning t.task_flow_id flow, t.exec_status status, t.releases
+    ), edge as (
+      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status = 3 group by 1, 2
+    ), ended as (
+      select s.flow, -count(*)::int moved from settled s group by 1
+    ), ordered as (
+      select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
+    )
+    select (select count(*) from settled), o.f, o.s, o.n, (select array_agg(e.flow) from ended e), (select array_agg(e.moved) from ended e)
+      into settled, child_flows, child_seqs, child_counts, moved_flows, moved_by from ordered o;
+
+    if settled < cardinality(flows) then
+      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[]
+        from unnest(flows, seqs, attempts, statuses) u(flow, seq, attempt, status)
+        where not exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+                            and t.exec_status = u.status and t.watcher_id = watcher and t.attempt = u.attempt);
+    end if;
+
+    -- release and hand over
+    if child_flows is not null then
+      select array_agg(k.tid), array_agg(u.flow), array_agg(k.waiting_on - u.arrivals),
+             array_agg(k.exec_status = 0 and k.waiting_on > 0 and k.waiting_on <= u.arrivals),
+             array_agg(not k.hold and k.pool = serves and k.task_priority <= urgent), array_agg(k.task_priority)
+        into child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities
+        from unnest(child_flows, child_seqs, child_counts) u(flow, seq, arrivals)
+        cross join lateral (
+          select t.ctid tid, t.waiting_on, t.exec_status, t.hold, t.pool, t.task_priority from kr_task_stat t
+          where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+
+      return query with child as (
+        select u.*, u.freed and u.ours and row_number() over (order by not (u.freed and u.ours), u.priority, u.flow) <= want handed
+        from unnest(child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities) u(tid, flow, remaining, freed, ours, priority)
+      ), released as (
+        update kr_task_stat t set
+          waiting_on = c.remaining,
+          ready = c.freed and not c.handed and not t.hold,
+          exec_status = case when c.handed then 1 else t.exec_status end,
+          watcher_id = case when c.handed then watcher else t.watcher_id end,
+          attempt = case when c.handed then t.attempt + 1 else t.attempt end,
+          started_ts = case when c.handed then clock_timestamp() else t.started_ts end,
+          revision = t.revision + 1
+        from child c where t.ctid = c.tid
+        returning t.*, c.handed
+      ), noted as (
+        insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
+        select watcher, claim, 0, array_agg(r.task_flow_id), array_agg(r.task_exec_seq) from released r where r.handed having count(*) > 0
+      )
+      select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends
+        from released r where r.handed;
+      get diagnostics handed = row_count;
+    end if;
+
+    -- count, and end what cannot move any more
+    select array_agg(m.flow order by m.flow), array_agg(m.moved order by m.flow) into moved_flows, moved_by from (
+      select u.flow, sum(u.moved)::int moved from (
+        select * from unnest(moved_flows, moved_by) e(flow, moved)
+        union all
+        select c.flow, 1 from unnest(child_locked_flows, child_freed) c(flow, freed) where c.freed
+      ) u group by u.flow having sum(u.moved) <> 0
+    ) m;
+    if moved_flows is not null then
+      return query select * from umbel_count_v1(moved_flows, moved_by);
+    end if;
+  end if;
+
+  -- claim
+  if want > handed then
+    return query with candidate as materialized (
+      select k.ctid tid from kr_task_stat k
+      where k.ready and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
+      order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc
+      limit want - handed for update skip locked
+    ), numbered as (
+      select c.tid, row_number() over () <= slots - handed at_once from candidate c
+    ), claimed as (
+      update kr_task_stat t set
+        exec_status = 1, ready = false, watcher_id = watcher, attempt = t.attempt + 1, revision = t.revision + 1,
+        started_ts = case when n.at_once then clock_timestamp() end,
+        finished_ts = null, suspended_ts = null, result = null, error = null
+      from numbered n where t.ctid = n.tid
+      returning t.*
+    ), noted as (
+      insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
+      select watcher, claim, 1, array_agg(c.task_flow_id), array_agg(c.task_exec_seq) from claimed c having count(*) > 0
+    )
+    select 1::smallint, c.task_flow_id, c.task_exec_seq, c.task_id, c.task_seq, c.task_priority, c.attempt, c.parameters::text, c.version, c.input, c.depends
+      from claimed c;
+  end if;
+end $$;
+
+-- Moves the counters of executions, in order, and ends those that reach 0: success, or failed when a task stands suspended with that reason.
+create function umbel_count_v1(flows text[], moved int[]) returns table (
+  kind smallint, task_flow_id varchar, task_exec_seq numeric, task_id varchar, task_seq numeric,
+  task_priority numeric, attempt int, parameters text, version uuid, input jsonb, depends numeric[]
+) language plpgsql
+as $$
+#variable_conflict use_column
+declare
+  tids tid[]; locked_flows text[]; counts int[]; statuses text[];
+begin
+  select array_agg(k.tid), array_agg(u.flow), array_agg(k.active + u.moved), array_agg(k.flow_status)
+    into tids, locked_flows, counts, statuses
+    from unnest(flows, moved) u(flow, moved)
+    cross join lateral (select f.ctid tid, f.active, f.flow_status from kr_flow_stat f where f.task_flow_id = u.flow for update) k;
+  return query with counted as (
+    update kr_flow_stat f set
+      active = s.active, flow_status = s.status,
+      finished_ts = case when s.status in ('success', 'failed') then clock_timestamp() else f.finished_ts end,
+      place = case when s.status = 'success' and f.place is not null then 2 else f.place end
+    from (
+      select c.tid, c.active, case when c.active > 0 or c.status <> 'open' then c.status else (
+          select case when bool_or(t.reason = 'failed') then 'failed' when count(*) > 0 then 'open' else 'success' end
+          from kr_task_stat t where t.task_flow_id = c.flow and t.exec_status = 2) end status
+      from unnest(tids, locked_flows, counts, statuses) c(tid, flow, active, status)) s
+    where f.ctid = s.tid
+    returning f.task_flow_id, f.task_id, f.place
+  )
+  select 4::smallint, c.task_flow_id, null::numeric, c.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
+    from counted c where c.place = 2;
+end $$;
+
+-- Down Migration
+drop function umbel_advance_v1(int, text, int, int, numeric, numeric, text, bigint, bigint[], text[], numeric[], int[], int[], float8[], jsonb[], jsonb[]);
+drop function umbel_count_v1(text[], int[]);

@@ -1,0 +1,81 @@
+-- Up Migration
+-- Who holds what, and what becomes of it when they go away.
+
+-- Hands tasks of a watcher back to Wait. Of those that never began the attempt does not count.
+create function umbel_return_v1(watcher int, flows text[], seqs numeric[], attempts int[], begun boolean) returns int language plpgsql as $$
+declare
+  returned int;
+begin
+  perform 1 from (select * from unnest(flows, seqs) u(flow, seq) order by 1, 2) u
+    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+  update kr_task_stat t set
+    exec_status = 0, ready = not t.hold, watcher_id = null, started_ts = null, revision = t.revision + 1,
+    attempt = case when begun then t.attempt else t.attempt - 1 end
+    from unnest(flows, seqs, attempts) u(flow, seq, attempt)
+    where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+      and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt;
+  get diagnostics returned = row_count;
+  return returned;
+end $$;
+
+-- Returns what a watcher holds by the books but does not know of: the answer to its call was lost on the way.
+create function umbel_return_strays_v1(watcher int, flows text[], seqs numeric[]) returns int language plpgsql as $$
+declare
+  stray_flows text[]; stray_seqs numeric[]; stray_attempts int[];
+begin
+  select array_agg(t.task_flow_id order by t.task_flow_id, t.task_exec_seq), array_agg(t.task_exec_seq order by t.task_flow_id, t.task_exec_seq),
+         array_agg(t.attempt order by t.task_flow_id, t.task_exec_seq)
+    into stray_flows, stray_seqs, stray_attempts
+    from kr_claim c
+    cross join lateral unnest(c.flows, c.seqs) held(flow, seq)
+    join kr_task_stat t on t.task_flow_id = held.flow and t.task_exec_seq = held.seq and t.exec_status = 1 and t.watcher_id = watcher
+    where c.watcher_id = watcher
+      and not exists (select from unnest(flows, seqs) known(flow, seq) where known.flow = held.flow and known.seq = held.seq);
+  if stray_flows is null then return 0; end if;
+  return umbel_return_v1(watcher, stray_flows, stray_seqs, stray_attempts, false);
+end $$;
+
+-- Takes back the tasks of watchers whose lease ran out, and of those that left without handing back. Reads only what they had claimed.
+create function umbel_rescue_v1(lost_limit int) returns table (watcher_id int, task_flow_id varchar, task_exec_seq numeric, exec_status numeric) language plpgsql as $$
+#variable_conflict use_column
+declare
+  dead int;
+  flow text;
+  lost_flows text[]; lost_seqs numeric[]; lost_statuses numeric[];
+begin
+  for dead in select w.watcher_id from kr_watcher w where w.lease_until < clock_timestamp() for update skip locked loop
+    delete from kr_watcher w where w.watcher_id = dead;
+  end loop;
+  for dead in
+    select distinct c.watcher_id from kr_claim c where not exists (select from kr_watcher w where w.watcher_id = c.watcher_id) order by 1
+  loop
+    perform 1 from (
+        select distinct held.flow, held.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) held(flow, seq)
+        where c.watcher_id = dead order by 1, 2) h
+      cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = h.flow and t.task_exec_seq = h.seq for update) k;
+    with lost as (
+      update kr_task_stat t set
+        exec_status = case when t.lost + 1 < lost_limit then 0 else 2 end,
+        ready = t.lost + 1 < lost_limit and not t.hold,
+        reason = case when t.lost + 1 < lost_limit then null else 'failed' end,
+        suspended_ts = case when t.lost + 1 < lost_limit then null else clock_timestamp() end,
+        error = case when t.lost + 1 < lost_limit then null else jsonb_build_object('name', 'LostError',
+          'message', format('its watcher died %s times while it ran', t.lost + 1)) end,
+        watcher_id = null, lost = t.lost + 1, revision = t.revision + 1
+      from (select distinct held.flow, held.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) held(flow, seq) where c.watcher_id = dead) h
+      where t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = dead
+      returning t.task_flow_id, t.task_exec_seq, t.exec_status
+    )
+    select array_agg(l.task_flow_id), array_agg(l.task_exec_seq), array_agg(l.exec_status) into lost_flows, lost_seqs, lost_statuses from lost l;
+    delete from kr_claim c where c.watcher_id = dead;
+    for flow in select distinct l.flow from unnest(lost_flows, lost_statuses) l(flow, status) where l.status = 2 order by 1 loop
+      perform umbel_wire(flow);
+    end loop;
+    return query select dead, l.flow::varchar, l.seq, l.status from unnest(lost_flows, lost_seqs, lost_statuses) l(flow, seq, status);
+  end loop;
+end $$;
+
+-- Down Migration
+drop function umbel_rescue_v1(int);
+drop function umbel_return_strays_v1(int, text[], numeric[]);
+drop function umbel_return_v1(int, text[], numeric[], int[], boolean);

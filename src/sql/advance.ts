@@ -1,0 +1,158 @@
+// The hot call: settles what ended, releases, hands over, ends executions, claims. Called by the watcher's loop, one in flight at a time.
+import type { Database } from './database.ts';
+
+/** An ended attempt, as it is recorded. */
+export interface Ended {
+  flow: string;
+  seq: string;
+  attempt: number;
+  status: 'finished' | 'failed';
+  /** Milliseconds since the program began. */
+  age: number;
+  /** JSON text, or null. */
+  result: string | null;
+  /** JSON text of a TaskError, or null. */
+  error: string | null;
+}
+
+/** A task that this watcher now holds. */
+export interface Claimed {
+  flow: string;
+  seq: string;
+  taskId: string;
+  taskSeq: string;
+  priority: number;
+  attempt: number;
+  /** JSON text, as the row has it. */
+  parameters: string;
+  /** null: inserted by hand. */
+  version: string | null;
+  /** JSON text, or null: input comes from the predecessors. */
+  input: string | null;
+  /** Exec seqs of the predecessors. */
+  depends: string[];
+  /** Freed by a task that ended in the same call; otherwise it came from the claim index. */
+  handedOver: boolean;
+}
+
+/** A place in claim order, as far as the execution. */
+export interface Position {
+  priority: number;
+  flow: string;
+}
+
+export const HEAD: Position = { priority: -1000, flow: '' };
+
+export interface AdvanceCall {
+  watcher: number;
+  pool: string;
+  /** Tasks that can begin at once. */
+  slots: number;
+  /** Tasks to take in all; what exceeds `slots` is claimed ahead. */
+  want: number;
+  /** Children of this priority, or a smaller one, may be handed over. */
+  urgent: number;
+  /** Where the claim begins in claim order; HEAD looks at all that is ready, and overrules `urgent` by what it sees. */
+  from: Position;
+  /** Number of this batch, never used twice by a watcher. */
+  claim: number;
+  /** Earlier batches all of whose tasks have ended. */
+  closed: number[];
+  ended: Ended[];
+}
+
+export interface AdvanceAnswer {
+  claimed: Claimed[];
+  /** Ended attempts that no longer counted: the row was edited, deleted, or given to another watcher. */
+  late: { flow: string; seq: string }[];
+  /** Flows with `max_running` in which a place became free. */
+  freedPlaces: string[];
+  /** After a look at the head: the most urgent priority that was ready; NOTHING_READY when nothing was. */
+  mostUrgent?: number;
+}
+
+/** Less urgent than any task. */
+export const NOTHING_READY = 1000;
+
+const TEXT = 'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)';
+const asText = { getTypeParser: () => (value: string) => value };
+
+/** SQLSTATE of a call by a watcher that is not registered (any more). */
+export const WATCHER_GONE = 'UM001';
+
+export async function advance(db: Database, call: AdvanceCall): Promise<AdvanceAnswer> {
+  const { rows } = await db.pool.query<AdvanceRow>({
+    name: 'umbel_advance_v1',
+    text: TEXT,
+    types: asText,
+    values: [...settings(call), ...columns(call.ended)],
+  });
+  const answer: AdvanceAnswer = { claimed: [], late: [], freedPlaces: [] };
+  for (const row of rows) addRow(answer, row);
+  return answer;
+}
+
+interface AdvanceRow {
+  kind: '1' | '2' | '3' | '4' | '5';
+  task_flow_id: string;
+  task_exec_seq: string;
+  task_id: string;
+  task_seq: string;
+  task_priority: string;
+  attempt: string;
+  parameters: string;
+  version: string | null;
+  input: string | null;
+  depends: string;
+}
+
+function addRow(answer: AdvanceAnswer, row: AdvanceRow): void {
+  switch (row.kind) {
+    case '1':
+    case '2':
+      answer.claimed.push(toClaimed(row));
+      break;
+    case '3':
+      answer.late.push({ flow: row.task_flow_id, seq: row.task_exec_seq });
+      break;
+    case '4':
+      answer.freedPlaces.push(row.task_id);
+      break;
+    case '5':
+      answer.mostUrgent = Number(row.task_priority);
+  }
+}
+
+function toClaimed(row: AdvanceRow): Claimed {
+  return {
+    flow: row.task_flow_id,
+    seq: row.task_exec_seq,
+    taskId: row.task_id,
+    taskSeq: row.task_seq,
+    priority: Number(row.task_priority),
+    attempt: Number(row.attempt),
+    parameters: row.parameters,
+    version: row.version,
+    input: row.input,
+    depends: row.depends.length > 2 ? row.depends.slice(1, -1).split(',') : [],
+    handedOver: row.kind === '2',
+  };
+}
+
+function settings(call: AdvanceCall): unknown[] {
+  const { watcher, pool, slots, want, urgent, from, claim, closed } = call;
+  return [watcher, pool, slots, want, urgent, from.priority, from.flow, claim, closed];
+}
+
+/** One array a column: what `unnest` takes. */
+function columns(ended: Ended[]): unknown[] {
+  return [
+    ended.map((e) => e.flow),
+    ended.map((e) => e.seq),
+    ended.map((e) => e.attempt),
+    ended.map((e) => (e.status === 'finished' ? 3 : 2)),
+    ended.map((e) => e.age),
+    ended.map((e) => e.result),
+    ended.map((e) => e.error),
+  ];
+}

@@ -1,0 +1,86 @@
+// Definitions as the registrar reads them, and the plans it makes of them.
+import type { Json, JsonObject, PlanTask, Step } from '../dag/vocabulary.ts';
+import type { Database } from './database.ts';
+
+/** A flow's steps, ordered by `task_seq`, with the revision they were read at. */
+export interface Definition {
+  flow: string;
+  revision: string;
+  tenant: string;
+  steps: Step[];
+}
+
+/** Reads the definitions of those flows that have steps; the others are missing from the answer. */
+export async function readDefinitions(db: Database, flows: string[]): Promise<Definition[]> {
+  const { rows } = await db.pool.query<DefinitionRow>({
+    name: 'readDefinitions',
+    text: READ,
+    values: [flows],
+  });
+  return rows.map((row) => ({
+    flow: row.flow,
+    revision: row.revision,
+    tenant: row.tenant,
+    steps: row.steps.map(toStep),
+  }));
+}
+
+// Flower's rule for the five pairs: used when the key is not null, a null value is "", a later duplicate wins.
+const READ = `
+  select f.task_id flow, f.revision, f.tenant, json_agg(json_build_object(
+      'seq', trim_scale(d.task_seq)::text, 'id', d.step_id, 'program', d.program, 'priority', d.task_priority, 'pool', d.pool,
+      'dependsSeq', (select array_agg(trim_scale(n)::text order by o) from unnest(d.depends_task_seq) with ordinality u(n, o)),
+      'root', d.depends_task_seq = '{}', 'after', d.after, 'before', d.before, 'params', d.params,
+      'pairs', json_build_array(
+        d.param1_key, d.param1_value, d.param2_key, d.param2_value, d.param3_key, d.param3_value,
+        d.param4_key, d.param4_value, d.param5_key, d.param5_value)
+    ) order by d.task_seq) steps
+  from ms_flow f join ms_task_definition d on d.task_id = f.task_id
+  where f.task_id = any ($1) group by f.task_id`;
+
+interface DefinitionRow {
+  flow: string;
+  revision: string;
+  tenant: string;
+  steps: StepRow[];
+}
+
+interface StepRow extends Omit<Step, 'params'> {
+  root: boolean | null;
+  params: JsonObject | null;
+  pairs: (string | null)[];
+}
+
+function toStep({ root, pairs, params, ...step }: StepRow): Step {
+  return { ...step, dependsSeq: root ? [] : step.dependsSeq, params: params ?? readPairs(pairs) };
+}
+
+function readPairs(pairs: (string | null)[]): JsonObject {
+  const params: JsonObject = {};
+  for (let i = 0; i < pairs.length; i += 2) {
+    const key = pairs[i];
+    if (typeof key === 'string') params[key] = pairs[i + 1] ?? '';
+  }
+  return params;
+}
+
+/** Stores a version and its plan, once: storing it again changes nothing. */
+export async function storePlan(
+  db: Database,
+  plan: { version: string; flow: string; definition: Json; tasks: PlanTask[] },
+): Promise<void> {
+  await db.pool.query({
+    name: 'storePlan',
+    text: STORE,
+    values: [plan.version, plan.flow, JSON.stringify(plan.definition), JSON.stringify(plan.tasks)],
+  });
+}
+
+const STORE = `
+  with stored as (
+    insert into ms_flow_version (version, task_id, definition) values ($1, $2, $3) on conflict do nothing returning version
+  )
+  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, releases, waiting_on, live)
+  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.releases, t."waitingOn", t.live
+  from stored s, json_to_recordset($4::json) t("execSeq" numeric, seq numeric, step text, program text, priority numeric, pool text, params json,
+    depends numeric[], releases numeric[], "waitingOn" int, live int)`;

@@ -1,0 +1,49 @@
+// What a watcher needs to know of a task beyond its row: which program, which step, and what its predecessors answered.
+import type { Database } from './database.ts';
+
+export interface PlannedTask {
+  seq: string;
+  step: string;
+  program: string;
+}
+
+/** The tasks of the given versions. */
+export async function readPlans(db: Database, versions: string[]): Promise<Map<string, PlannedTask[]>> {
+  const { rows } = await db.pool.query<PlannedTask & { version: string }>({
+    name: 'readPlans',
+    text: 'select version, task_exec_seq seq, step, program from ms_plan where version = any ($1) order by version, task_exec_seq',
+    values: [versions],
+  });
+  const plans = new Map<string, PlannedTask[]>(versions.map((version) => [version, []]));
+  for (const { version, ...task } of rows) plans.get(version)!.push(task);
+  return plans;
+}
+
+/** The programs of hand-inserted tasks, by (task_id, task_seq), in order; null where no definition has it. */
+export async function readPrograms(
+  db: Database,
+  keys: { taskId: string; taskSeq: string }[],
+): Promise<({ step: string; program: string } | null)[]> {
+  const { rows } = await db.pool.query<{ step: string | null; program: string | null }>({
+    name: 'readPrograms',
+    text: `select coalesce(d.step_id, trim_scale(d.task_seq)::text) step, d.program
+           from unnest($1::text[], $2::numeric[]) with ordinality k(id, seq, ordinal)
+           left join ms_task_definition d on d.task_id = k.id and d.task_seq = k.seq order by k.ordinal`,
+    values: [keys.map((k) => k.taskId), keys.map((k) => k.taskSeq)],
+  });
+  return rows.map((r) => (r.program === null ? null : { step: r.step!, program: r.program }));
+}
+
+/** Results of tasks as JSON text, in order; null where there is none. */
+export async function readResults(
+  db: Database,
+  keys: { flow: string; seq: string }[],
+): Promise<(string | null)[]> {
+  const { rows } = await db.pool.query<{ result: string | null }>({
+    name: 'readResults',
+    text: `select t.result::text result from unnest($1::text[], $2::numeric[]) with ordinality k(flow, seq, ordinal)
+           left join kr_task_stat t on t.task_flow_id = k.flow and t.task_exec_seq = k.seq order by k.ordinal`,
+    values: [keys.map((k) => k.flow), keys.map((k) => k.seq)],
+  });
+  return rows.map((r) => r.result);
+}

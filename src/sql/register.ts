@@ -1,0 +1,60 @@
+// Registering: one statement for all the requests that wait. Called by registrar/.
+import type { Json, JsonObject } from '../dag/vocabulary.ts';
+import type { Database } from './database.ts';
+
+export interface Registration {
+  /** The execution's id, a UUIDv7 in text. */
+  id: string;
+  flow: string;
+  /** The definition's revision that `version` was planned from. */
+  revision: string;
+  version: string;
+  tenant: string;
+  input?: Json;
+  /** Replaces the values of these keys in the steps that have them. */
+  params?: JsonObject;
+  priority?: number;
+  idempotencyKey?: string;
+  trigger: Json;
+}
+
+/** `stale`: the definition changed since `revision`; nothing was written. `existing`: the id is that of the first request with the key. */
+export interface RegistrationAnswer {
+  outcome: 'registered' | 'existing' | 'stale';
+  id: string;
+}
+
+/** Registers a batch in one transaction; the answers come in the order of the batch. */
+export async function registerExecutions(db: Database, batch: Registration[]): Promise<RegistrationAnswer[]> {
+  const { rows } = await db.pool.query<{
+    ordinal: number;
+    outcome: RegistrationAnswer['outcome'];
+    task_flow_id: string | null;
+  }>({
+    name: 'umbel_register_v1',
+    text: 'select * from umbel_register_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)',
+    values: [
+      batch.map((r) => r.id),
+      batch.map((r) => r.flow),
+      batch.map((r) => r.revision),
+      batch.map((r) => r.version),
+      batch.map((r) => r.tenant),
+      batch.map((r) => toJson(r.input)),
+      batch.map((r) => toJson(r.params)),
+      batch.map((r) => r.priority ?? null),
+      batch.map((r) => r.idempotencyKey ?? null),
+      batch.map((r) => toJson(r.trigger)),
+    ],
+  });
+  const answers: RegistrationAnswer[] = batch.map((r) => ({ outcome: 'stale', id: r.id }));
+  for (const row of rows) {
+    const answer = answers[row.ordinal - 1]!;
+    answer.outcome = row.outcome;
+    answer.id = row.task_flow_id ?? answer.id;
+  }
+  return answers;
+}
+
+function toJson(value: Json | undefined): string | null {
+  return value === undefined ? null : JSON.stringify(value);
+}
