@@ -135,7 +135,15 @@ export interface ClaimTable {
   seqs: string[];
 }
 
+/** Which migrations ran; kept by node-pg-migrate. */
+export interface MigrationTable {
+  id: number;
+  name: string;
+  run_on: Date;
+}
+
 export interface Tables {
+  umbel_migrations: MigrationTable;
   ms_task_definition: TaskDefinitionTable;
   ms_flow: FlowTable;
   ms_flow_version: FlowVersionTable;

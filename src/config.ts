@@ -1,0 +1,168 @@
+// The one table of settings: names, flags, environment variables, defaults.
+// cmd/ makes its command lines from it, config-read.ts the values, and docs/configuration.md is held against it.
+import { choice, duration, httpUrl, integer, onOff, postgresUrl, text, type Kind } from './setting-kinds.ts';
+
+export interface Setting<T = unknown> {
+  kind: Kind<T>;
+  /** Environment variable; empty counts as not set. */
+  env: string;
+  /** The flag as commander takes it, or null when a setting may not stand on a command line. */
+  flag: string | null;
+  /** The value when neither flag nor environment has one. */
+  default: T;
+  /** What the default is, when the value alone does not say it. */
+  defaultText?: string;
+  description: string;
+  secret?: true;
+}
+
+/** A setting that always has a value. */
+const setting = <T>(kind: Kind<T>, rest: Omit<Setting<T>, 'kind'>): Setting<T> => ({ kind, ...rest });
+/** A setting that may stay unset, or whose default is worked out from others. */
+const optional = <T>(
+  kind: Kind<T>,
+  rest: Omit<Setting<T | undefined>, 'kind' | 'default'>,
+): Setting<T | undefined> => ({ kind, default: undefined, ...rest });
+
+/** Keys are the camel-case form of the flags, as commander makes it. */
+export const SETTINGS = {
+  databaseUrl: optional(postgresUrl, {
+    env: 'DATABASE_URL',
+    flag: '--database-url <url>',
+    secret: true,
+    defaultText: 'made from `DB_*` when one of them is set, else the embedded Postgres',
+    description: 'Postgres to use, 15 or later.',
+  }),
+  dbUser: setting(text, {
+    env: 'DB_USER',
+    flag: null,
+    default: 'flower',
+    description: 'User, when `DATABASE_URL` is not set.',
+  }),
+  dbPass: setting(text, {
+    env: 'DB_PASS',
+    flag: null,
+    default: 'flower',
+    secret: true,
+    description: 'Password, when `DATABASE_URL` is not set.',
+  }),
+  dbHost: setting(text, {
+    env: 'DB_HOST',
+    flag: null,
+    default: 'localhost',
+    description: 'Host, when `DATABASE_URL` is not set.',
+  }),
+  dbPort: setting(integer(1, 65_535), {
+    env: 'DB_PORT',
+    flag: null,
+    default: 5432,
+    description: 'Port, when `DATABASE_URL` is not set.',
+  }),
+  dbName: setting(text, {
+    env: 'DB_NAME',
+    flag: null,
+    default: 'flower',
+    description: 'Database, when `DATABASE_URL` is not set.',
+  }),
+  dataDir: setting(text, {
+    env: 'DATA_DIR',
+    flag: '--data-dir <dir>',
+    default: '.umbel',
+    description: 'Where the embedded Postgres lives, and where the other commands find it.',
+  }),
+  host: setting(text, {
+    env: 'HOST',
+    flag: '--host <address>',
+    default: '127.0.0.1',
+    description: 'Address to listen on. Other than loopback only with `AUTH` or `--insecure`.',
+  }),
+  port: setting(integer(0, 65_535), {
+    env: 'PORT',
+    flag: '--port <number>',
+    default: 8000,
+    description: 'Port to listen on; 0 takes a free one.',
+  }),
+  publicUrl: optional(httpUrl, {
+    env: 'PUBLIC_URL',
+    flag: '--public-url <url>',
+    defaultText: 'http://HOST:PORT',
+    description: 'Address under which others reach the server.',
+  }),
+  auth: setting(choice('off'), {
+    env: 'AUTH',
+    flag: '--auth <mode>',
+    default: 'off',
+    description: 'Who may use the server; `off` lets everybody.',
+  }),
+  insecure: setting(onOff, {
+    env: 'INSECURE',
+    flag: '--insecure',
+    default: false,
+    description: 'Listen on an address other than loopback although `AUTH` is off.',
+  }),
+  workers: setting(integer(1, 10_000), {
+    env: 'WORKERS',
+    flag: '--workers <number>',
+    default: 10,
+    description: 'Tasks that one watcher runs at once.',
+  }),
+  pool: setting(text, {
+    env: 'POOL',
+    flag: '--pool <name>',
+    default: 'default',
+    description: 'The pool whose tasks a watcher runs.',
+  }),
+  programs: optional(text, {
+    env: 'PROGRAMS',
+    flag: '--programs <dir>',
+    defaultText: 'none',
+    description: 'Directory with programs of your own, one `.ts` file each.',
+  }),
+  pollInterval: setting(duration('10ms', '1h'), {
+    env: 'POLL_INTERVAL',
+    flag: '--poll-interval <duration>',
+    default: 5000,
+    description: 'Longest time a watcher sleeps before it looks for tasks.',
+  }),
+  lease: setting(duration('500ms', '1h'), {
+    env: 'LEASE',
+    flag: '--lease <duration>',
+    default: 15_000,
+    description: 'A watcher silent for that long is dead, and its tasks go back.',
+  }),
+  grace: setting(duration('0ms', '1d'), {
+    env: 'GRACE',
+    flag: '--grace <duration>',
+    default: 30_000,
+    description: 'Time that running tasks get after SIGTERM.',
+  }),
+  logLevel: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), {
+    env: 'LOG_LEVEL',
+    flag: '--log-level <level>',
+    default: 'info',
+    description: 'The least level that is logged, on standard error.',
+  }),
+  logFormat: optional(choice('pretty', 'json'), {
+    env: 'LOG_FORMAT',
+    flag: '--log-format <format>',
+    defaultText: '`pretty` on a terminal, else `json`',
+    description: 'Lines for people or for machines.',
+  }),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** The table's values as given or defaulted, before anything is worked out from them. */
+export type GivenSettings = {
+  -readonly [N in SettingName]: (typeof SETTINGS)[N] extends Setting<infer T> ? T : never;
+};
+
+type DatabasePart = 'dbUser' | 'dbPass' | 'dbHost' | 'dbPort' | 'dbName';
+
+/** What the house works with: durations in milliseconds, `dataDir` and `programs` absolute. */
+export interface Settings extends Omit<GivenSettings, DatabasePart> {
+  /** Undefined: use the embedded Postgres of `dataDir`. */
+  databaseUrl: string | undefined;
+  publicUrl: string;
+  logFormat: 'pretty' | 'json';
+}

@@ -1,0 +1,114 @@
+// The catalogue of errors: every failure that reaches a person, with its HTTP status and its sentence.
+// Everybody throws `UmbelError`; http/ maps it to an answer, cmd/ to one line and an exit code.
+import type { Problem } from './dag/vocabulary.ts';
+
+interface Entry<D> {
+  status: number;
+  message: (details: D) => string;
+}
+
+const entry = <D>(status: number, message: (details: D) => string): Entry<D> => ({ status, message });
+
+export const ERRORS = {
+  CONFIG_INVALID: entry(500, (d: { problems: string[] }) => lines('Bad settings', d.problems)),
+  DATABASE_UNREACHABLE: entry(
+    503,
+    (d: { database: string; reason: string }) => `Cannot reach the database ${d.database}: ${d.reason}.`,
+  ),
+  DATABASE_REFUSED: entry(
+    503,
+    (d: { database: string; reason: string }) =>
+      `The database ${d.database} refused the connection: ${d.reason}. Check DATABASE_URL.`,
+  ),
+  MIGRATIONS_PENDING: entry(
+    503,
+    (d: { pending: string[] }) => `The database lacks ${d.pending.join(', ')}: run "umbel migrate up".`,
+  ),
+  MIGRATION_FAILED: entry(
+    500,
+    (d: { migration: string; direction: string; reason: string }) =>
+      `Migration ${d.migration} (${d.direction}) failed, nothing was changed: ${d.reason}`,
+  ),
+  PORT_TAKEN: entry(
+    500,
+    (d: { host: string; port: number }) =>
+      `Port ${d.port} on ${d.host} is taken: stop what listens there, or choose another with --port or PORT.`,
+  ),
+  ADDRESS_UNUSABLE: entry(
+    500,
+    (d: { host: string; port: number; reason: string }) =>
+      `Cannot listen on ${d.host}:${d.port}: ${d.reason}. Choose another with --host and --port.`,
+  ),
+  DATA_DIR_UNUSABLE: entry(
+    500,
+    (d: { dataDir: string; reason: string }) =>
+      `Cannot use the data directory ${d.dataDir}: ${d.reason}. Choose another with --data-dir or DATA_DIR.`,
+  ),
+  EMBEDDED_FAILED: entry(
+    500,
+    (d: { reason: string }) =>
+      `The embedded Postgres does not start: ${d.reason}. Set DATABASE_URL to use a server of your own.`,
+  ),
+  EMBEDDED_NOT_RUNNING: entry(
+    503,
+    (d: { dataDir: string }) =>
+      `No embedded database runs for ${d.dataDir}: start one with "umbel up", or set DATABASE_URL.`,
+  ),
+  FLOW_NOT_FOUND: entry<{ flow: string }>(404, () => 'no tasks registered'),
+  EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
+  DEFINITION_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
+    lines(`The definition of "${d.flow}" is not valid`, d.problems.map(problemLine)),
+  ),
+  BODY_INVALID: entry(400, (d: { reason: string }) => `The request body is not valid: ${d.reason}.`),
+  BODY_TOO_LARGE: entry(413, (d: { limit: number }) => `The request body is larger than ${d.limit} bytes.`),
+  MEDIA_TYPE_UNSUPPORTED: entry(
+    415,
+    (d: { mediaType: string }) => `Cannot read a body of type "${d.mediaType}": send application/json.`,
+  ),
+  METHOD_NOT_ALLOWED: entry(
+    405,
+    (d: { method: string; path: string; allowed: string[] }) =>
+      `${d.method} is not allowed on ${d.path}: use ${d.allowed.join(' or ')}.`,
+  ),
+  ROUTE_NOT_FOUND: entry(404, (d: { method: string; path: string }) => `There is no ${d.method} ${d.path}.`),
+  CONFLICT: entry(409, (d: { reason: string }) => d.reason),
+  INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+export type ErrorDetails<C extends ErrorCode> = Parameters<(typeof ERRORS)[C]['message']>[0];
+
+/** An error of the catalogue. `details` are the values that its message was made of; `cause` is what led to it. */
+export class UmbelError<C extends ErrorCode = ErrorCode> extends Error {
+  readonly code: C;
+  readonly status: number;
+  readonly details: ErrorDetails<C>;
+
+  constructor(code: C, details: ErrorDetails<C>, options?: { cause?: unknown }) {
+    const known = ERRORS[code] as unknown as Entry<ErrorDetails<C>>;
+    super(known.message(details), options);
+    this.name = 'UmbelError';
+    this.code = code;
+    this.status = known.status;
+    this.details = details;
+  }
+}
+
+/** Whether `error` is of the catalogue and, when a code is given, of that code. */
+export function isUmbelError<C extends ErrorCode>(error: unknown, code?: C): error is UmbelError<C> {
+  return error instanceof UmbelError && (code === undefined || error.code === code);
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+function problemLine(problem: Problem): string {
+  return problem.path === '' ? problem.message : `${problem.path}: ${problem.message}`;
+}
+
+function lines(title: string, problems: string[]): string {
+  return problems.length === 1 ? `${title}: ${problems[0]}` : [`${title}:`, ...problems].join('\n  - ');
+}

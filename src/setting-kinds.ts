@@ -1,0 +1,71 @@
+// What a setting's text may be: one kind a form of value, each with the words that an error message needs.
+// Used by the table in config.ts alone.
+import { DURATION_FORM, parseDuration } from './dag/duration.ts';
+
+export interface Kind<T> {
+  /** Completes "allowed: …". */
+  allowed: string;
+  /** The value, or undefined when the text is not of this kind. */
+  parse: (text: string) => T | undefined;
+}
+
+export const text: Kind<string> = { allowed: 'any text', parse: (value) => value };
+
+export const onOff: Kind<boolean> = {
+  allowed: 'true, false, 1, 0, yes, no, on, off',
+  parse: (value) =>
+    ({ true: true, '1': true, yes: true, on: true, false: false, '0': false, no: false, off: false })[
+      value.toLowerCase()
+    ],
+};
+
+export function choice<const T extends string>(...values: T[]): Kind<T> {
+  return { allowed: values.join(', '), parse: (value) => values.find((known) => known === value) };
+}
+
+export function integer(min: number, max: number): Kind<number> {
+  const within = (number: number) => (number >= min && number <= max ? number : undefined);
+  return {
+    allowed: `a whole number from ${min} to ${max}`,
+    parse: (value) => (/^\d{1,15}$/.test(value) ? within(Number(value)) : undefined),
+  };
+}
+
+/** A duration in milliseconds within bounds; timers cannot wait longer than 24 days. */
+export function duration(min: string, max: string): Kind<number> {
+  const [least, most] = [parseDuration(min) ?? 0, parseDuration(max) ?? 0];
+  return {
+    allowed: `${DURATION_FORM}; from ${min} to ${max}`,
+    parse: (value) => {
+      const milliseconds = parseDuration(value);
+      return milliseconds !== undefined && milliseconds >= least && milliseconds <= most
+        ? milliseconds
+        : undefined;
+    },
+  };
+}
+
+export const postgresUrl: Kind<string> = {
+  allowed: 'postgres://USER:PASSWORD@HOST:PORT/DATABASE (special characters in the password percent-encoded)',
+  parse: (value) => parseUrl(value, ['postgres:', 'postgresql:'])?.text,
+};
+
+export const httpUrl: Kind<string> = {
+  allowed: 'an address such as https://umbel.example.com',
+  parse: (value) => parseUrl(value, ['http:', 'https:'])?.text.replace(/\/+$/, ''),
+};
+
+function parseUrl(value: string, protocols: string[]): { text: string } | undefined {
+  if (!URL.canParse(value)) return undefined;
+  const url = new URL(value);
+  const readable = [url.username, url.password, url.pathname].every(isPercentEncoded);
+  return readable && protocols.includes(url.protocol) ? { text: value } : undefined;
+}
+
+function isPercentEncoded(part: string): boolean {
+  try {
+    return decodeURIComponent(part).length >= 0;
+  } catch {
+    return false;
+  }
+}

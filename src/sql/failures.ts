@@ -1,0 +1,51 @@
+// Sorts what the database driver throws: gone for a while, worth another try, or a real error.
+// Used by everything that talks to Postgres and must outlive its restarts.
+import { messageOf, UmbelError } from '../errors.ts';
+
+/** Network errors, and what pg says in words alone. */
+const NETWORK_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+]);
+const DRIVER_MESSAGES =
+  /^Connection terminated|^timeout exceeded when trying to connect|is not queryable$|^Query read timeout|^Client was closed/;
+
+/** Shutting down (57P01, 57P02), starting up (57P03), no connection left (53300), and the class of connection errors. */
+const UNREACHABLE_STATES = /^(57P0[123]|53300|08...)$/;
+
+/** Deadlock, serialization failure, lock not available: the same statement may succeed when tried again. */
+const RETRYABLE_STATES = new Set(['40P01', '40001', '55P03']);
+
+/** Whether the database is not there for now, so that waiting may help. Looks through `cause` and `errors`. */
+export function isUnreachable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = codeOf(error);
+  if (NETWORK_CODES.has(code) || UNREACHABLE_STATES.test(code) || DRIVER_MESSAGES.test(error.message))
+    return true;
+  if (code === 'ENOENT' && 'syscall' in error && error.syscall === 'connect') return true;
+  return error instanceof AggregateError ? error.errors.some(isUnreachable) : isUnreachable(error.cause);
+}
+
+/** Whether the transaction lost against another one and may be run again as it is. */
+export function isRetryable(error: unknown): boolean {
+  return error instanceof Error && (RETRYABLE_STATES.has(codeOf(error)) || isRetryable(error.cause));
+}
+
+/** The catalogue's error for a connection that did not come about: DATABASE_UNREACHABLE or DATABASE_REFUSED. */
+export function connectionError(database: string, cause: unknown): UmbelError {
+  const code = isUnreachable(cause) ? 'DATABASE_UNREACHABLE' : 'DATABASE_REFUSED';
+  return new UmbelError(code, { database, reason: messageOf(cause) }, { cause });
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
