@@ -40,7 +40,11 @@ export async function callOut(call: OutboundCall): Promise<Answer> {
 /** Rethrows the reason of an aborted call as it is, anything else as a `NetworkError`. */
 export function failNetwork(thrown: unknown, signal: AbortSignal, place: string): never {
   if (signal.aborted) throw signal.reason;
-  throw new ProgramError(`${place}: ${describeCause(thrown)}`, { name: 'NetworkError', cause: thrown });
+  // fetch says only "fetch failed" itself.
+  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
+  const code = (cause as NodeJS.ErrnoException).code;
+  const details = typeof code === 'string' ? { code } : {};
+  throw new ProgramError(`${place}: ${describeCause(cause)}`, { name: 'NetworkError', details, cause });
 }
 
 /** The URL parsed, once it is allowed to be called. */
@@ -115,10 +119,8 @@ export function describePlace(method: string, url: URL): string {
   return `${method} ${url.origin}${url.pathname}`;
 }
 
-function describeCause(thrown: unknown): string {
-  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
+function describeCause(cause: unknown): string {
+  // A host with several addresses fails once for each.
   if (cause instanceof AggregateError) return cause.errors.map(describeCause).join('; ');
-  return cause instanceof Error
-    ? cause.message || String((cause as NodeJS.ErrnoException).code)
-    : String(cause);
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
 }

@@ -33,5 +33,5 @@ export function makeRegistry(programs: Iterable<Program>): Registry {
 
 function describeUnknown(name: string, near: string[], known: string[]): string {
   const hint = near.length > 0 ? ` (did you mean ${near.join(' or ')}?)` : '';
-  return `program "${name}" is not known here${hint}; known: ${known.sort().join(', ')}`;
+  return `program "${name}" is not known here${hint}; ${known.length > 0 ? `known: ${known.sort().join(', ')}` : 'there is none'}`;
 }
