@@ -77,7 +77,6 @@ export const NOTHING_READY = 1000;
 const TEXT = 'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)';
 const asText = { getTypeParser: () => (value: string) => value };
 
-
 const WATCHER_GONE = 'UM001';
 
 export async function advance(db: Database, call: AdvanceCall): Promise<AdvanceAnswer> {

@@ -13,7 +13,10 @@ export function makeHinter(db: Database, log: Logger, everyMs = 10): Hinter {
   const pending = new Map<string, number>();
   let waiting = false;
   const flush = () => {
-    for (const [pool, priority] of pending) void sendHint(db, { pool, priority }).catch((error: unknown) => log.debug({ err: error }, 'hint not sent'));
+    for (const [pool, priority] of pending)
+      void sendHint(db, { pool, priority }).catch((error: unknown) =>
+        log.debug({ err: error }, 'hint not sent'),
+      );
     pending.clear();
   };
   const open = () => {

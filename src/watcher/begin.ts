@@ -24,10 +24,14 @@ export interface BeginDeps {
 }
 
 /** Given as the reason to programs that outlast the grace time; such an attempt is handed back, not recorded. */
-export const HANDED_BACK = Object.assign(new Error('the watcher is shutting down'), { name: 'CancelledError' });
+export const HANDED_BACK = Object.assign(new Error('the watcher is shutting down'), {
+  name: 'CancelledError',
+});
 
 /** Given to programs whose tasks are another watcher's now, since this one was declared dead. */
-export const DISOWNED = Object.assign(new Error('the lease of this watcher ran out'), { name: 'CancelledError' });
+export const DISOWNED = Object.assign(new Error('the lease of this watcher ran out'), {
+  name: 'CancelledError',
+});
 
 /** Returns the function that begins whatever may begin now. */
 export function makeBegin(deps: BeginDeps): () => void {
@@ -93,9 +97,25 @@ function recordOf({ task }: Holding, outcome: Outcome | RanOutcome, age: number)
   const { flow, seq, attempt } = task;
   switch (outcome.kind) {
     case 'finished':
-      return { flow, seq, attempt, age, status: 'finished', result: 'text' in outcome ? outcome.text : JSON.stringify(outcome.result), error: null };
+      return {
+        flow,
+        seq,
+        attempt,
+        age,
+        status: 'finished',
+        result: 'text' in outcome ? outcome.text : JSON.stringify(outcome.result),
+        error: null,
+      };
     case 'failed':
-      return { flow, seq, attempt, age, status: 'failed', result: null, error: JSON.stringify(outcome.error) };
+      return {
+        flow,
+        seq,
+        attempt,
+        age,
+        status: 'failed',
+        result: null,
+        error: JSON.stringify(outcome.error),
+      };
     case 'returned':
       throw new Error('a program cannot hand its task back');
   }
@@ -103,7 +123,14 @@ function recordOf({ task }: Holding, outcome: Outcome | RanOutcome, age: number)
 
 function logFailure(log: Logger, { task, prepared }: Holding, error: TaskError): void {
   log.warn(
-    { execution: task.flow, seq: task.seq, flow: task.taskId, program: prepared?.program, attempt: task.attempt, error: error.name },
+    {
+      execution: task.flow,
+      seq: task.seq,
+      flow: task.taskId,
+      program: prepared?.program,
+      attempt: task.attempt,
+      error: error.name,
+    },
     `task suspended: ${error.message}`,
   );
 }

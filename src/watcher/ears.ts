@@ -5,7 +5,12 @@ import { listenForHints, type Hint } from '../sql/wake.ts';
 const LONGEST_PAUSE = 30_000;
 
 /** Calls `onHint` for each hint, and `onHearing` whenever listening begins (hints may have been missed before). Returns how to stop. */
-export function keepListening(url: string, onHint: (hint: Hint) => void, onHearing: () => void, log: Logger): () => Promise<void> {
+export function keepListening(
+  url: string,
+  onHint: (hint: Hint) => void,
+  onHearing: () => void,
+  log: Logger,
+): () => Promise<void> {
   let stopped = false;
   let close = async () => {};
   let timer: NodeJS.Timeout | undefined;
@@ -14,10 +19,13 @@ export function keepListening(url: string, onHint: (hint: Hint) => void, onHeari
   const again = (error?: Error) => {
     if (stopped || timer) return;
     log.debug({ err: error }, 'not listening; trying again');
-    timer = setTimeout(() => {
-      timer = undefined;
-      void listen();
-    }, pause * (0.5 + Math.random()));
+    timer = setTimeout(
+      () => {
+        timer = undefined;
+        void listen();
+      },
+      pause * (0.5 + Math.random()),
+    );
     pause = Math.min(pause * 2, LONGEST_PAUSE);
   };
   const listen = async () => {

@@ -113,7 +113,15 @@ function nextCall(deps: LoopDeps, state: LoopState): AdvanceCall | undefined {
   if (!claims && holdings.endedCount === 0) return undefined;
   const collected = holdings.collect(RECORDS_A_TURN);
   state.claim += 1;
-  return { watcher: membership.id, pool, slots, want, claim: state.claim, ...position.next(performance.now()), ...collected };
+  return {
+    watcher: membership.id,
+    pool,
+    slots,
+    want,
+    claim: state.claim,
+    ...position.next(performance.now()),
+    ...collected,
+  };
 }
 
 async function sendCall(deps: LoopDeps, call: AdvanceCall): Promise<AdvanceAnswer> {
@@ -125,7 +133,10 @@ async function sendCall(deps: LoopDeps, call: AdvanceCall): Promise<AdvanceAnswe
   }
 }
 
-async function prepareTasks({ holdings, prepare, beginNext }: LoopDeps, settled: AdvanceCall['ended']): Promise<void> {
+async function prepareTasks(
+  { holdings, prepare, beginNext }: LoopDeps,
+  settled: AdvanceCall['ended'],
+): Promise<void> {
   const unprepared = holdings.unprepared();
   if (unprepared.length === 0) return;
   const prepared = await prepare(
@@ -149,7 +160,11 @@ function untilPoll({ pollInterval }: LoopDeps): number {
 }
 
 function reportLate({ log }: LoopDeps, answer: AdvanceAnswer): void {
-  for (const { flow, seq } of answer.late) log.warn({ execution: flow, seq }, 'late answer dropped: the task was edited, or is another watcher’s now');
+  for (const { flow, seq } of answer.late)
+    log.warn(
+      { execution: flow, seq },
+      'late answer dropped: the task was edited, or is another watcher’s now',
+    );
 }
 
 function admitFreed({ db, waker, log }: LoopDeps, answer: AdvanceAnswer): void {
@@ -176,7 +191,9 @@ async function resolveDoubts({ db, membership, holdings, log }: LoopDeps, state:
 async function recover(deps: LoopDeps, state: LoopState, error: Error): Promise<void> {
   const { log } = deps;
   if (isWatcherGone(error)) {
-    await deps.membership.rejoin().catch((failure: unknown) => log.debug({ err: failure }, 'could not join again yet'));
+    await deps.membership
+      .rejoin()
+      .catch((failure: unknown) => log.debug({ err: failure }, 'could not join again yet'));
     return;
   }
   if (isUnreachable(error)) {

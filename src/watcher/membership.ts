@@ -42,7 +42,11 @@ export function makeMembership(options: MembershipOptions): Membership {
   };
   const look = async () => {
     const rescued = await rescueTasks(db, options.lostLimit);
-    for (const task of rescued) log.warn({ ...task }, task.suspended ? 'task suspended: lost too often' : 'task taken back from a dead watcher');
+    for (const task of rescued)
+      log.warn(
+        { ...task },
+        task.suspended ? 'task suspended: lost too often' : 'task taken back from a dead watcher',
+      );
     const waiting = await flowsWithWaitingExecutions(db);
     const admitted = waiting.length > 0 ? await admitExecutions(db, waiting) : 0;
     if (rescued.length + admitted > 0) options.onReady();
@@ -65,7 +69,10 @@ export function makeMembership(options: MembershipOptions): Membership {
     async join() {
       id = await joinWatchers(db, record);
       if (timers.length > 0) return;
-      timers = [every(record.lease / 3, beat, log), every((record.lease / 2) * (0.8 + Math.random() * 0.2), look, log)];
+      timers = [
+        every(record.lease / 3, beat, log),
+        every((record.lease / 2) * (0.8 + Math.random() * 0.2), look, log),
+      ];
       await look();
     },
     async leave() {
@@ -83,7 +90,11 @@ function every(ms: number, work: () => Promise<void>, log: Logger): NodeJS.Timeo
     if (busy) return;
     busy = true;
     void work()
-      .catch((error: unknown) => (isUnreachable(error) ? log.debug({ err: error }, 'database away') : log.error({ err: error }, 'watcher upkeep failed')))
+      .catch((error: unknown) =>
+        isUnreachable(error)
+          ? log.debug({ err: error }, 'database away')
+          : log.error({ err: error }, 'watcher upkeep failed'),
+      )
       .finally(() => {
         busy = false;
       });

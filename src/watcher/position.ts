@@ -48,7 +48,8 @@ function furthest(answer: AdvanceAnswer, from: Position): Position {
   let last = from;
   for (const { priority, flow, handedOver } of answer.claimed) {
     if (handedOver) continue;
-    if (priority > last.priority || (priority === last.priority && flow > last.flow)) last = { priority, flow };
+    if (priority > last.priority || (priority === last.priority && flow > last.flow))
+      last = { priority, flow };
   }
   return last;
 }

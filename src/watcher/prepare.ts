@@ -29,11 +29,17 @@ export function makePrepare(db: Database, registry: Registry): Prepare {
   };
 }
 
-async function findPrograms(db: Database, plans: Map<string, Plan>, tasks: Claimed[]): Promise<Omit<Prepared, 'input'>[]> {
+async function findPrograms(
+  db: Database,
+  plans: Map<string, Plan>,
+  tasks: Claimed[],
+): Promise<Omit<Prepared, 'input'>[]> {
   await loadPlans(db, plans, tasks);
   const byHand = tasks.filter((task) => task.version === null);
   const found = byHand.length > 0 ? await readPrograms(db, byHand) : [];
-  const handMade = new Map(byHand.map((task, i) => [task, found[i] ?? { step: task.taskSeq, program: null }]));
+  const handMade = new Map(
+    byHand.map((task, i) => [task, found[i] ?? { step: task.taskSeq, program: null }]),
+  );
   return tasks.map((task) => handMade.get(task) ?? planned(plans, task));
 }
 
@@ -46,7 +52,8 @@ async function loadPlans(db: Database, plans: Map<string, Plan>, tasks: Claimed[
   const missing = new Set<string>();
   for (const { version } of tasks) if (version !== null && !plans.has(version)) missing.add(version);
   if (missing.size === 0) return;
-  for (const [version, planTasks] of await readPlans(db, [...missing])) plans.set(version, new Map(planTasks.map((task) => [task.seq, task])));
+  for (const [version, planTasks] of await readPlans(db, [...missing]))
+    plans.set(version, new Map(planTasks.map((task) => [task.seq, task])));
   for (const version of plans.keys()) if (plans.size > PLANS_KEPT + missing.size) plans.delete(version);
 }
 

@@ -28,9 +28,16 @@ async function advanceWithRetry(db: Database, call: AdvanceCall): Promise<Advanc
 
 /** Splits the batch until the record that cannot be stored stands alone; its task then fails with the reason. */
 async function advanceApart(db: Database, call: AdvanceCall, error: Error): Promise<AdvanceAnswer> {
-  if (call.ended.length === 1) return advanceWithRetry(db, { ...call, ended: [refused(call.ended[0]!, error)] });
+  if (call.ended.length === 1)
+    return advanceWithRetry(db, { ...call, ended: [refused(call.ended[0]!, error)] });
   const middle = call.ended.length >> 1;
-  const first = await advanceSafely(db, { ...call, slots: 0, want: 0, closed: [], ended: call.ended.slice(0, middle) });
+  const first = await advanceSafely(db, {
+    ...call,
+    slots: 0,
+    want: 0,
+    closed: [],
+    ended: call.ended.slice(0, middle),
+  });
   const second = await advanceSafely(db, { ...call, ended: call.ended.slice(middle) });
   return {
     ...second,
@@ -41,5 +48,10 @@ async function advanceApart(db: Database, call: AdvanceCall, error: Error): Prom
 
 function refused(ended: Ended, error: Error): Ended {
   const message = `the database refused to store how the task ended: ${error.message}`;
-  return { ...ended, status: 'failed', result: null, error: JSON.stringify({ name: 'ResultError', message }) };
+  return {
+    ...ended,
+    status: 'failed',
+    result: null,
+    error: JSON.stringify({ name: 'ResultError', message }),
+  };
 }

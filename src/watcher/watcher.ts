@@ -76,11 +76,27 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     },
   });
   const beginNext = makeBegin({
-    registry: options.registry, holdings, ahead, waker, workers, log, isClosed: () => closed,
+    registry: options.registry,
+    holdings,
+    ahead,
+    waker,
+    workers,
+    log,
+    isClosed: () => closed,
     onReturned: (holding) => returned.push(holding),
   });
   const loop = makeLoop({
-    db, pool, workers, pollInterval: options.pollInterval, membership, holdings, ahead, position, waker, beginNext, log,
+    db,
+    pool,
+    workers,
+    pollInterval: options.pollInterval,
+    membership,
+    holdings,
+    ahead,
+    position,
+    waker,
+    beginNext,
+    log,
     prepare: makePrepare(db, options.registry),
     hinter: makeHinter(db, log),
   });
@@ -94,7 +110,9 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
-    admitExecutions(db, [heard.places]).catch((error: unknown) => log.debug({ err: error }, 'admission put off'));
+    admitExecutions(db, [heard.places]).catch((error: unknown) =>
+      log.debug({ err: error }, 'admission put off'),
+    );
   };
 
   const stopAll = (reason: Error) => {
@@ -102,9 +120,16 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   };
   const handBack = async (tasks: Holding[], begun: boolean) => {
     if (tasks.length === 0) return;
-    await returnTasks(db, membership.id, tasks.map(({ task }) => task), begun)
+    await returnTasks(
+      db,
+      membership.id,
+      tasks.map(({ task }) => task),
+      begun,
+    )
       .then((count) => log.info({ tasks: count }, 'handed back'))
-      .catch((error: unknown) => log.warn({ err: error }, 'could not hand tasks back; others take them when the lease runs out'));
+      .catch((error: unknown) =>
+        log.warn({ err: error }, 'could not hand tasks back; others take them when the lease runs out'),
+      );
   };
   const handBackUnbegun = async () => {
     const unbegun = holdings.drain();
@@ -133,7 +158,9 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       // What a call brought in that was under way when the loop was closed.
       await handBackUnbegun();
       await handBack(returned, true);
-      await membership.leave().catch((error: unknown) => log.warn({ err: error }, 'could not sign off; the lease will run out'));
+      await membership
+        .leave()
+        .catch((error: unknown) => log.warn({ err: error }, 'could not sign off; the lease will run out'));
     },
   };
 }
