@@ -1,5 +1,5 @@
 // Begins held tasks up to the number of workers, and turns their outcomes into records for the next turn.
-import type { Outcome, TaskError } from '../dag/outcome.ts';
+import type { TaskError } from '../dag/outcome.ts';
 import type { Logger } from '../log.ts';
 import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
@@ -49,11 +49,10 @@ export function makeBegin(deps: BeginDeps): () => void {
 function begin(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
   const stop = makeStop();
   deps.holdings.begin(holding, stop, performance.now());
-  void runTask(deps.registry, attemptOf(holding, deps.log), {}, stop).then((outcome) => {
-    settle(deps, holding, outcome);
-    beginNext();
-    deps.waker.wake();
-  });
+  void runTask(deps.registry, attemptOf(holding, deps.log), {}, stop)
+    .then((outcome) => settle(deps, holding, outcome))
+    .then(beginNext)
+    .then(deps.waker.wake);
 }
 
 function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
@@ -93,32 +92,10 @@ function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
   };
 }
 
-function recordOf({ task }: Holding, outcome: Outcome | RanOutcome, age: number): Ended {
-  const { flow, seq, attempt } = task;
-  switch (outcome.kind) {
-    case 'finished':
-      return {
-        flow,
-        seq,
-        attempt,
-        age,
-        status: 'finished',
-        result: 'text' in outcome ? outcome.text : JSON.stringify(outcome.result),
-        error: null,
-      };
-    case 'failed':
-      return {
-        flow,
-        seq,
-        attempt,
-        age,
-        status: 'failed',
-        result: null,
-        error: JSON.stringify(outcome.error),
-      };
-    case 'returned':
-      throw new Error('a program cannot hand its task back');
-  }
+function recordOf({ task: { flow, seq, attempt } }: Holding, outcome: RanOutcome, age: number): Ended {
+  return outcome.kind === 'finished'
+    ? { flow, seq, attempt, age, status: 'finished', result: outcome.text, error: null }
+    : { flow, seq, attempt, age, status: 'failed', result: null, error: JSON.stringify(outcome.error) };
 }
 
 function logFailure(log: Logger, { task, prepared }: Holding, error: TaskError): void {

@@ -5,11 +5,12 @@ import type { Registry } from '../programs/registry.ts';
 import { admitExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
 import { makeHinter } from '../sql/hinter.ts';
-import { returnTasks } from '../sql/leases.ts';
+import type { WatcherRecord } from '../sql/leases.ts';
 import type { Hint } from '../sql/wake.ts';
 import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
-import { DISOWNED, HANDED_BACK, makeBegin } from './begin.ts';
+import { DISOWNED, makeBegin } from './begin.ts';
+import { drain, stopRunning } from './drain.ts';
 import { makeHoldings, type Holding } from './holdings.ts';
 import { makeLoop } from './loop.ts';
 import { makeMembership } from './membership.ts';
@@ -46,60 +47,11 @@ export interface Watcher {
 }
 
 const LOST_LIMIT = 3;
-/** Milliseconds past the grace time after which unrecorded results are given up: the database is away. */
-const HOPELESS = 10_000;
 
 export function makeWatcher(options: WatcherOptions): Watcher {
-  const { db, log, pool, workers } = options;
-  const waker = makeWaker();
-  const holdings = makeHoldings();
-  const ahead = makeAhead();
-  const position = makeClaimPosition();
-  const returned: Holding[] = [];
-  let closed = false;
-  const membership = makeMembership({
-    db,
-    log,
-    lostLimit: options.lostLimit ?? LOST_LIMIT,
-    record: {
-      name: `${hostname()}:${process.pid}`,
-      pool,
-      workers,
-      programs: options.registry.names(),
-      release: options.release,
-      lease: options.lease,
-    },
-    onReady: () => waker.wake(),
-    onGone() {
-      holdings.forget();
-      stopAll(DISOWNED);
-    },
-  });
-  const beginNext = makeBegin({
-    registry: options.registry,
-    holdings,
-    ahead,
-    waker,
-    workers,
-    log,
-    isClosed: () => closed,
-    onReturned: (holding) => returned.push(holding),
-  });
-  const loop = makeLoop({
-    db,
-    pool,
-    workers,
-    pollInterval: options.pollInterval,
-    membership,
-    holdings,
-    ahead,
-    position,
-    waker,
-    beginNext,
-    log,
-    prepare: makePrepare(db, options.registry),
-    hinter: makeHinter(db, log),
-  });
+  const { db, log, pool } = options;
+  const parts = makeParts(options);
+  const { holdings, membership, position, waker, loop, returned } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
 
@@ -115,52 +67,73 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     );
   };
 
-  const stopAll = (reason: Error) => {
-    for (const { stop } of holdings.running()) stop!.stop(reason);
-  };
-  const handBack = async (tasks: Holding[], begun: boolean) => {
-    if (tasks.length === 0) return;
-    await returnTasks(
-      db,
-      membership.id,
-      tasks.map(({ task }) => task),
-      begun,
-    )
-      .then((count) => log.info({ tasks: count }, 'handed back'))
-      .catch((error: unknown) =>
-        log.warn({ err: error }, 'could not hand tasks back; others take them when the lease runs out'),
-      );
-  };
-  const handBackUnbegun = async () => {
-    const unbegun = holdings.drain();
-    for (const holding of unbegun) holdings.drop(holding);
-    await handBack(unbegun, false);
-  };
-
   return {
     hint,
     async start() {
       await membership.join();
-      deaf = keepListening(options.url, hear, () => waker.wake(), log);
+      deaf = keepListening(options.url, hear, waker.wake, log);
       running = loop.run();
-      log.info({ watcher: membership.id, pool, workers }, 'watching');
+      log.info({ watcher: membership.id, pool, workers: options.workers }, 'watching');
     },
     async stop(grace) {
-      closed = true;
-      loop.close();
+      parts.close();
       await deaf();
-      await handBackUnbegun();
-      const overdue = setTimeout(() => stopAll(HANDED_BACK), grace);
-      const hopeless = setTimeout(() => loop.abandon(), grace + HOPELESS);
-      await running;
-      clearTimeout(overdue);
-      clearTimeout(hopeless);
-      // What a call brought in that was under way when the loop was closed.
-      await handBackUnbegun();
-      await handBack(returned, true);
-      await membership
-        .leave()
-        .catch((error: unknown) => log.warn({ err: error }, 'could not sign off; the lease will run out'));
+      await drain({ db, holdings, membership, loop, running, returned, log }, grace);
     },
   };
+}
+
+/** The pieces that share what the watcher holds. */
+function makeParts(options: WatcherOptions) {
+  const { db, log, registry, workers, pool, pollInterval } = options;
+  const waker = makeWaker();
+  const holdings = makeHoldings();
+  const ahead = makeAhead();
+  const position = makeClaimPosition();
+  const returned: Holding[] = [];
+  let closed = false;
+  const membership = makeMembership({
+    db,
+    log,
+    record: recordOf(options),
+    lostLimit: options.lostLimit ?? LOST_LIMIT,
+    onReady: waker.wake,
+    onGone() {
+      holdings.forget();
+      stopRunning(holdings, DISOWNED);
+    },
+  });
+  const onReturned = (holding: Holding) => returned.push(holding);
+  const beginNext = makeBegin({
+    registry,
+    holdings,
+    ahead,
+    waker,
+    workers,
+    log,
+    isClosed: () => closed,
+    onReturned,
+  });
+  const prepare = makePrepare(db, registry);
+  const hinter = makeHinter(db, log);
+  const loop = makeLoop({
+    db,
+    pool,
+    workers,
+    pollInterval,
+    membership,
+    holdings,
+    ahead,
+    position,
+    waker,
+    beginNext,
+    log,
+    prepare,
+    hinter,
+  });
+  return { waker, holdings, position, membership, loop, returned, close: () => (closed = true) };
+}
+
+function recordOf({ pool, workers, registry, release, lease }: WatcherOptions): WatcherRecord {
+  return { name: `${hostname()}:${process.pid}`, pool, workers, programs: registry.names(), release, lease };
 }
