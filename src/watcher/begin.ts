@@ -5,7 +5,7 @@ import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
-import type { Holding, Holdings } from './holdings.ts';
+import { begin, dequeue, end, letGo, type Holding, type Holdings } from './holdings.ts';
 import { runTask, type Attempt, type RanOutcome } from './run.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from './waker.ts';
@@ -37,22 +37,22 @@ export const DISOWNED = Object.assign(new Error('the lease of this watcher ran o
 export function makeBegin(deps: BeginDeps): () => void {
   const { holdings, workers } = deps;
   const beginNext = () => {
-    while (!deps.isClosed() && holdings.runningCount < workers) {
-      const holding = holdings.dequeue();
+    while (!deps.isClosed() && holdings.running.size < workers) {
+      const holding = dequeue(holdings);
       if (!holding) return;
-      begin(deps, holding, beginNext);
+      beginTask(deps, holding, beginNext);
     }
   };
   return beginNext;
 }
 
-function begin(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
+function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
   const stop = makeStop();
-  deps.holdings.begin(holding, stop, performance.now());
+  begin(deps.holdings, holding, stop, performance.now());
   void runTask(deps.registry, attemptOf(holding, deps.log), {}, stop)
     .then((outcome) => settle(deps, holding, outcome))
     .then(beginNext)
-    .then(deps.waker.wake);
+    .then(() => deps.waker.wake());
 }
 
 function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
@@ -60,12 +60,12 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   deps.ahead.learn(age);
   const stopped = holding.stop?.error;
   if (stopped === HANDED_BACK || stopped === DISOWNED) {
-    deps.holdings.drop(holding);
+    letGo(deps.holdings, holding);
     if (stopped === HANDED_BACK) deps.onReturned(holding);
     return;
   }
   if (outcome.kind === 'failed') logFailure(deps.log, holding, outcome.error);
-  deps.holdings.end(holding, recordOf(holding, outcome, age));
+  end(deps.holdings, holding, recordOf(holding, outcome, age));
 }
 
 function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {

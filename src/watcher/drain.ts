@@ -3,9 +3,9 @@ import type { Logger } from '../log.ts';
 import type { Database } from '../sql/database.ts';
 import { returnTasks } from '../sql/leases.ts';
 import { HANDED_BACK } from './begin.ts';
-import type { Holding, Holdings } from './holdings.ts';
+import { dropUnbegun, type Holding, type Holdings } from './holdings.ts';
 import type { Loop } from './loop.ts';
-import type { Membership } from './membership.ts';
+import { leave, type Membership } from './membership.ts';
 
 export interface DrainDeps {
   db: Database;
@@ -35,20 +35,18 @@ export async function drain(deps: DrainDeps, grace: number): Promise<void> {
   // What a call brought in that was under way when the loop was closed.
   await handBackUnbegun(deps);
   await handBack(deps, deps.returned, true);
-  await membership
-    .leave()
-    .catch((error: unknown) => log.warn({ err: error }, 'could not sign off; the lease will run out'));
+  await leave(membership).catch((error: unknown) =>
+    log.warn({ err: error }, 'could not sign off; the lease will run out'),
+  );
 }
 
 /** Stops every running program with this error; their tasks are not recorded. */
 export function stopRunning(holdings: Holdings, reason: Error): void {
-  for (const { stop } of holdings.running()) stop!.stop(reason);
+  for (const { stop } of holdings.running) stop!.stop(reason);
 }
 
 async function handBackUnbegun(deps: DrainDeps): Promise<void> {
-  const unbegun = deps.holdings.drain();
-  for (const holding of unbegun) deps.holdings.drop(holding);
-  await handBack(deps, unbegun, false);
+  await handBack(deps, dropUnbegun(deps.holdings), false);
 }
 
 async function handBack(

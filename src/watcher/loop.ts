@@ -9,8 +9,8 @@ import { isUnreachable } from '../sql/failures.ts';
 import type { Hinter } from '../sql/hinter.ts';
 import { returnStrays } from '../sql/leases.ts';
 import type { Ahead } from './ahead.ts';
-import type { Holdings } from './holdings.ts';
-import type { Membership } from './membership.ts';
+import { collect, countQueued, enqueue, listKnown, restore, take, type Holdings } from './holdings.ts';
+import { rejoin, type Membership } from './membership.ts';
 import type { ClaimPosition } from './position.ts';
 import type { Prepare } from './prepare.ts';
 import { advanceSafely } from './turn.ts';
@@ -48,7 +48,8 @@ const LONGEST_PAUSE = 5_000;
 export function makeLoop(deps: LoopDeps): Loop {
   const { holdings, waker, log } = deps;
   const state: LoopState = { claim: 0, pause: 0, closed: false, abandoned: false, doubts: [] };
-  const isDone = () => state.abandoned || (state.closed && holdings.runningCount + holdings.endedCount === 0);
+  const isDone = () =>
+    state.abandoned || (state.closed && holdings.running.size + holdings.ended.length === 0);
   return {
     async run() {
       while (!isDone()) {
@@ -95,7 +96,7 @@ async function turn(deps: LoopDeps, state: LoopState): Promise<number> {
   const began = performance.now();
   const answer = await sendCall(deps, call);
   const drained = deps.position.learn({ ...call, began, now: performance.now() }, answer);
-  deps.holdings.take(call.claim, answer.claimed);
+  take(deps.holdings, call.claim, answer.claimed);
   reportLate(deps, answer);
   admitFreed(deps, answer);
   hintOthers(deps, call, answer);
@@ -105,13 +106,13 @@ async function turn(deps: LoopDeps, state: LoopState): Promise<number> {
 
 function nextCall(deps: LoopDeps, state: LoopState): AdvanceCall | undefined {
   const { holdings, ahead, workers, membership, pool, position } = deps;
-  const held = holdings.runningCount + holdings.queuedCount;
+  const held = holdings.running.size + countQueued(holdings);
   const slots = state.closed ? 0 : Math.max(0, workers - held);
   const want = state.closed ? 0 : Math.max(0, workers + ahead.size(workers) - held);
   // Topping up the queue by a few is not worth a call.
   const claims = slots > 0 || want > workers / 2;
-  if (!claims && holdings.endedCount === 0) return undefined;
-  const collected = holdings.collect(RECORDS_A_TURN);
+  if (!claims && holdings.ended.length === 0) return undefined;
+  const collected = collect(holdings, RECORDS_A_TURN);
   state.claim += 1;
   return {
     watcher: membership.id,
@@ -128,7 +129,7 @@ async function sendCall(deps: LoopDeps, call: AdvanceCall): Promise<AdvanceAnswe
   try {
     return await advanceSafely(deps.db, call);
   } catch (error) {
-    deps.holdings.restore(call);
+    restore(deps.holdings, call);
     throw error;
   }
 }
@@ -137,20 +138,20 @@ async function prepareTasks(
   { holdings, prepare, beginNext }: LoopDeps,
   settled: AdvanceCall['ended'],
 ): Promise<void> {
-  const unprepared = holdings.unprepared();
+  const unprepared = [...holdings.unprepared];
   if (unprepared.length === 0) return;
   const prepared = await prepare(
     unprepared.map(({ task }) => task),
     settled,
   );
-  unprepared.forEach((holding, i) => holdings.enqueue(holding, prepared[i]!));
+  unprepared.forEach((holding, i) => enqueue(holdings, holding, prepared[i]!));
   beginNext();
 }
 
 function sleepAfter(deps: LoopDeps, state: LoopState, drained: boolean): number {
   const { holdings, workers } = deps;
-  if (holdings.endedCount > 0) return 0;
-  const full = holdings.runningCount + holdings.queuedCount >= workers;
+  if (holdings.ended.length > 0) return 0;
+  const full = holdings.running.size + countQueued(holdings) >= workers;
   return drained || full || state.closed ? untilPoll(deps) : 0;
 }
 
@@ -183,7 +184,7 @@ function hintOthers({ membership, hinter, pool }: LoopDeps, call: AdvanceCall, a
 /** The answer to a call may have been lost after it was carried out: what it claimed is handed back once we can ask again. */
 async function resolveDoubts({ db, membership, holdings, log }: LoopDeps, state: LoopState): Promise<void> {
   if (state.doubts.length === 0 || state.doubts[0]! > performance.now()) return;
-  const returned = await returnStrays(db, membership.id, holdings.known());
+  const returned = await returnStrays(db, membership.id, listKnown(holdings));
   state.doubts.shift();
   if (returned > 0) log.warn({ tasks: returned }, 'handed back tasks of a lost answer');
 }
@@ -191,9 +192,9 @@ async function resolveDoubts({ db, membership, holdings, log }: LoopDeps, state:
 async function recover(deps: LoopDeps, state: LoopState, error: Error): Promise<void> {
   const { log } = deps;
   if (isWatcherGone(error)) {
-    await deps.membership
-      .rejoin()
-      .catch((failure: unknown) => log.debug({ err: failure }, 'could not join again yet'));
+    await rejoin(deps.membership).catch((failure: unknown) =>
+      log.debug({ err: failure }, 'could not join again yet'),
+    );
     return;
   }
   if (isUnreachable(error)) {

@@ -1,20 +1,16 @@
 // The watcher's place among the others: joins, keeps its lease, and takes back the tasks of those that died. Runs beside the loop.
-import { isUnreachable } from '../sql/failures.ts';
-import type { Database } from '../sql/database.ts';
-import { heartbeat, joinWatchers, leaveWatchers, rescueTasks, type WatcherRecord } from '../sql/leases.ts';
 import type { Logger } from '../log.ts';
 import { admitExecutions, flowsWithWaitingExecutions } from '../sql/admit.ts';
+import type { Database } from '../sql/database.ts';
+import { isUnreachable } from '../sql/failures.ts';
+import { heartbeat, joinWatchers, leaveWatchers, rescueTasks, type WatcherRecord } from '../sql/leases.ts';
 
-export interface Membership {
-  /** This watcher's id; another one after it was declared dead and joined again. */
-  readonly id: number;
+/** Membership as it stands; `id` changes when the watcher was declared dead and joined again. */
+export interface Membership extends MembershipOptions {
+  id: number;
   /** Live watchers of the same pool besides this one, as of the last heartbeat. */
-  readonly others: number;
-  join(): Promise<void>;
-  /** Joins anew after it was declared dead; what it held is disowned. */
-  rejoin(): Promise<void>;
-  /** Signs off and stops the timers. */
-  leave(): Promise<void>;
+  others: number;
+  timers: NodeJS.Timeout[];
 }
 
 export interface MembershipOptions {
@@ -30,73 +26,65 @@ export interface MembershipOptions {
 }
 
 export function makeMembership(options: MembershipOptions): Membership {
-  const { db, record, log } = options;
-  let id = 0;
-  let others = 0;
-  let timers: NodeJS.Timeout[] = [];
+  return { ...options, id: 0, others: 0, timers: [] };
+}
 
-  const beat = async () => {
-    const answer = await heartbeat(db, id, record.lease);
-    others = answer.others;
-    if (!answer.alive && timers.length > 0) await rejoin();
-  };
-  const look = async () => {
-    const rescued = await rescueTasks(db, options.lostLimit);
-    for (const task of rescued)
-      log.warn(
-        { ...task },
-        task.suspended ? 'task suspended: lost too often' : 'task taken back from a dead watcher',
-      );
-    const waiting = await flowsWithWaitingExecutions(db);
-    const admitted = waiting.length > 0 ? await admitExecutions(db, waiting) : 0;
-    if (rescued.length + admitted > 0) options.onReady();
-  };
+/** Joins, and keeps the lease from now on. A third of the lease between heartbeats leaves two to lose. */
+export async function join(member: Membership): Promise<void> {
+  const { lease } = member.record;
+  member.id = await joinWatchers(member.db, member.record);
+  await lookAfterOthers(member);
+  member.timers = [
+    every(lease / 3, () => beat(member), member.log),
+    every((lease / 2) * (0.8 + Math.random() * 0.2), () => lookAfterOthers(member), member.log),
+  ];
+}
 
-  const rejoin = async () => {
-    options.onGone();
-    id = await joinWatchers(db, record);
-    log.warn({ watcher: id }, 'the lease had run out: joined again as another watcher');
-  };
+/** Joins anew after the lease ran out; called by the loop, whose calls the database refuses by then. */
+export async function rejoin(member: Membership): Promise<void> {
+  member.onGone();
+  member.id = await joinWatchers(member.db, member.record);
+  member.log.warn({ watcher: member.id }, 'the lease had run out: joined again as another watcher');
+}
 
-  return {
-    rejoin,
-    get id() {
-      return id;
-    },
-    get others() {
-      return others;
-    },
-    async join() {
-      id = await joinWatchers(db, record);
-      if (timers.length > 0) return;
-      timers = [
-        every(record.lease / 3, beat, log),
-        every((record.lease / 2) * (0.8 + Math.random() * 0.2), look, log),
-      ];
-      await look();
-    },
-    async leave() {
-      for (const timer of timers) clearInterval(timer);
-      timers = [];
-      await leaveWatchers(db, id);
-    },
-  };
+/** Signs off. */
+export async function leave(member: Membership): Promise<void> {
+  for (const timer of member.timers) clearInterval(timer);
+  member.timers = [];
+  await leaveWatchers(member.db, member.id);
+}
+
+async function beat(member: Membership): Promise<void> {
+  const { alive, others } = await heartbeat(member.db, member.id, member.record.lease);
+  member.others = others;
+  if (!alive && member.timers.length > 0) member.onGone();
+}
+
+async function lookAfterOthers({ db, lostLimit, log, onReady }: Membership): Promise<void> {
+  const rescued = await rescueTasks(db, lostLimit);
+  for (const task of rescued)
+    log.warn(
+      { ...task },
+      task.suspended ? 'task suspended: lost too often' : 'task taken back from a dead watcher',
+    );
+  const waiting = await flowsWithWaitingExecutions(db);
+  const admitted = waiting.length > 0 ? await admitExecutions(db, waiting) : 0;
+  if (rescued.length + admitted > 0) onReady();
 }
 
 /** Runs `work` every `ms`, never twice at once; a database that is away for a while is no news. */
 function every(ms: number, work: () => Promise<void>, log: Logger): NodeJS.Timeout {
   let busy = false;
-  return setInterval(() => {
+  const run = async () => {
     if (busy) return;
     busy = true;
-    void work()
-      .catch((error: unknown) =>
-        isUnreachable(error)
-          ? log.debug({ err: error }, 'database away')
-          : log.error({ err: error }, 'watcher upkeep failed'),
-      )
-      .finally(() => {
-        busy = false;
-      });
-  }, ms);
+    await work().catch((error: unknown) => report(error, log));
+    busy = false;
+  };
+  return setInterval(() => void run(), ms);
+}
+
+function report(error: unknown, log: Logger): void {
+  if (isUnreachable(error)) log.debug({ err: error }, 'the database is away');
+  else log.error({ err: error }, 'the upkeep of the watcher failed; trying again');
 }

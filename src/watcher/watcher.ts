@@ -11,12 +11,12 @@ import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
 import { drain, stopRunning } from './drain.ts';
-import { makeHoldings, type Holding } from './holdings.ts';
+import { forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
 import { makeLoop } from './loop.ts';
-import { makeMembership } from './membership.ts';
+import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
-import { makeWaker } from './waker.ts';
+import { makeWaker, type Waker } from './waker.ts';
 
 export interface WatcherOptions {
   db: Database;
@@ -70,8 +70,8 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   return {
     hint,
     async start() {
-      await membership.join();
-      deaf = keepListening(options.url, hear, waker.wake, log);
+      await join(membership);
+      deaf = keepListening(options.url, hear, () => waker.wake(), log);
       running = loop.run();
       log.info({ watcher: membership.id, pool, workers: options.workers }, 'watching');
     },
@@ -92,17 +92,7 @@ function makeParts(options: WatcherOptions) {
   const position = makeClaimPosition();
   const returned: Holding[] = [];
   let closed = false;
-  const membership = makeMembership({
-    db,
-    log,
-    record: recordOf(options),
-    lostLimit: options.lostLimit ?? LOST_LIMIT,
-    onReady: waker.wake,
-    onGone() {
-      holdings.forget();
-      stopRunning(holdings, DISOWNED);
-    },
-  });
+  const membership = makeOwnMembership(options, holdings, waker);
   const onReturned = (holding: Holding) => returned.push(holding);
   const beginNext = makeBegin({
     registry,
@@ -132,6 +122,23 @@ function makeParts(options: WatcherOptions) {
     hinter,
   });
   return { waker, holdings, position, membership, loop, returned, close: () => (closed = true) };
+}
+
+function makeOwnMembership(options: WatcherOptions, holdings: Holdings, waker: Waker): Membership {
+  const { db, log, lostLimit = LOST_LIMIT } = options;
+  const onGone = () => {
+    forget(holdings);
+    stopRunning(holdings, DISOWNED);
+    waker.wake();
+  };
+  return makeMembership({
+    db,
+    log,
+    lostLimit,
+    record: recordOf(options),
+    onReady: () => waker.wake(),
+    onGone,
+  });
 }
 
 function recordOf({ pool, workers, registry, release, lease }: WatcherOptions): WatcherRecord {
