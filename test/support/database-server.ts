@@ -1,7 +1,7 @@
 // Global set-up of the integration and e2e projects: one server for the run, with a migrated template database. The server
 // of TEST_DATABASE_URL, else a container when a Docker engine answers, else the embedded one. PostgreSQL 15 besides, if any.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,10 +9,13 @@ import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { messageOf } from '../../src/errors.ts';
 import { silentLogger } from '../../src/log.ts';
-import { startEmbedded } from '../../src/sql/embedded.ts';
+import { readRecord } from '../../src/sql/embedded-files.ts';
+import { isAlive } from '../../src/sql/embedded-postmaster.ts';
+import { findEmbedded, startEmbedded } from '../../src/sql/embedded.ts';
 import { migrateUp } from '../../src/sql/migrate.ts';
 import { askServer, urlOfDatabase } from './server.ts';
 
+const TEMPORARY = 'umbel-test-server-';
 const POSTGRES_15 = 'postgres://postgres@127.0.0.1:5432/postgres';
 
 interface Server {
@@ -35,17 +38,22 @@ declare module 'vitest' {
 }
 
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startServer();
-  const main = await withTemplate(server.url);
-  const old = (await isPostgres15()) ? await withTemplate(POSTGRES_15) : null;
-  if (!old) say(`No PostgreSQL 15 answers at ${POSTGRES_15}: its tests are skipped.`);
-  project.provide('server', main);
-  project.provide('server15', old);
-  return async () => {
-    await dropTemplate(main);
-    if (old) await dropTemplate(old);
-    await server.stop();
+  const stops: (() => Promise<void>)[] = [];
+  const tearDown = async () => {
+    for (const stop of stops.splice(0).toReversed()) await stop();
   };
+  try {
+    const server = await startServer();
+    stops.push(server.stop);
+    project.provide('server', await withTemplate(server.url, stops));
+    const has15 = await isPostgres15();
+    if (!has15) say(`No PostgreSQL 15 answers at ${POSTGRES_15}: its tests are skipped.`);
+    project.provide('server15', has15 ? await withTemplate(POSTGRES_15, stops) : null);
+  } catch (error) {
+    await tearDown();
+    throw error;
+  }
+  return tearDown;
 }
 
 async function startServer(): Promise<Server> {
@@ -55,7 +63,8 @@ async function startServer(): Promise<Server> {
 }
 
 async function startTemporary(): Promise<Server> {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'umbel-test-'));
+  await sweepOrphans();
+  const dataDir = await mkdtemp(path.join(tmpdir(), TEMPORARY));
   await chmod(dataDir, 0o755);
   const embedded = await startEmbedded({ dataDir, log: silentLogger(), fast: true });
   const stop = async () => {
@@ -63,6 +72,17 @@ async function startTemporary(): Promise<Server> {
     await rm(dataDir, { recursive: true, force: true });
   };
   return { url: embedded.url, stop };
+}
+
+/** A run that was killed leaves its server behind: those whose owner is gone are ended here. */
+async function sweepOrphans(): Promise<void> {
+  const names = (await readdir(tmpdir())).filter((name) => name.startsWith(TEMPORARY));
+  for (const dataDir of names.map((name) => path.join(tmpdir(), name))) {
+    const record = await readRecord(dataDir).catch(() => undefined);
+    if (!record || isAlive(record.owner)) continue;
+    if (await findEmbedded(dataDir)) process.kill(record.pid, 'SIGQUIT');
+    await rm(dataDir, { recursive: true, force: true });
+  }
 }
 
 async function startContainer(): Promise<Server | undefined> {
@@ -108,15 +128,12 @@ async function isPostgres15(): Promise<boolean> {
   }
 }
 
-async function withTemplate(url: string): Promise<TestServer> {
+async function withTemplate(url: string, stops: (() => Promise<void>)[]): Promise<TestServer> {
   const template = `umbel_template_${randomBytes(4).toString('hex')}`;
   await askServer(url, `CREATE DATABASE ${template}`);
+  stops.push(() => askServer(url, `DROP DATABASE ${template} WITH (FORCE)`));
   await migrateUp({ url: urlOfDatabase(url, template) });
   return { url, template };
-}
-
-async function dropTemplate({ url, template }: TestServer): Promise<void> {
-  await askServer(url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
 }
 
 function say(notice: string): void {
