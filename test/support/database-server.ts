@@ -1,27 +1,15 @@
 // Global set-up of the integration and e2e projects: one server for the run, with a migrated template database. The server
 // of TEST_DATABASE_URL, else a container when a Docker engine answers, else the embedded one. PostgreSQL 15 besides, if any.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { messageOf } from '../../src/errors.ts';
-import { silentLogger } from '../../src/log.ts';
-import { readRecord } from '../../src/sql/embedded-files.ts';
-import { isAlive } from '../../src/sql/embedded-postmaster.ts';
-import { findEmbedded, startEmbedded } from '../../src/sql/embedded.ts';
 import { migrateUp } from '../../src/sql/migrate.ts';
 import { askServer, urlOfDatabase } from './server.ts';
+import { startTemporary, type Server } from './temporary-server.ts';
 
-const TEMPORARY = 'umbel-test-server-';
 const POSTGRES_15 = 'postgres://postgres@127.0.0.1:5432/postgres';
-
-interface Server {
-  url: string;
-  stop: () => Promise<void>;
-}
 
 /** Where tests make their databases: an administrator's address and the database to clone. */
 export interface TestServer {
@@ -60,29 +48,6 @@ async function startServer(): Promise<Server> {
   const given = process.env.TEST_DATABASE_URL;
   if (given) return { url: given, stop: async () => undefined };
   return (await startContainer()) ?? startTemporary();
-}
-
-async function startTemporary(): Promise<Server> {
-  await sweepOrphans();
-  const dataDir = await mkdtemp(path.join(tmpdir(), TEMPORARY));
-  await chmod(dataDir, 0o755);
-  const embedded = await startEmbedded({ dataDir, log: silentLogger(), fast: true });
-  const stop = async () => {
-    await embedded.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  };
-  return { url: embedded.url, stop };
-}
-
-/** A run that was killed leaves its server behind: those whose owner is gone are ended here. */
-async function sweepOrphans(): Promise<void> {
-  const names = (await readdir(tmpdir())).filter((name) => name.startsWith(TEMPORARY));
-  for (const dataDir of names.map((name) => path.join(tmpdir(), name))) {
-    const record = await readRecord(dataDir).catch(() => undefined);
-    if (!record || isAlive(record.owner)) continue;
-    if (await findEmbedded(dataDir)) process.kill(record.pid, 'SIGQUIT');
-    await rm(dataDir, { recursive: true, force: true });
-  }
 }
 
 async function startContainer(): Promise<Server | undefined> {
