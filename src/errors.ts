@@ -54,6 +54,8 @@ export const ERRORS = {
     (d: { dataDir: string }) =>
       `No embedded database runs for ${d.dataDir}: start one with "umbel up", or set DATABASE_URL.`,
   ),
+  /** `report` is the server's own account: message, the line with a caret, detail and hint. */
+  SQL_FAILED: entry(400, (d: { report: string }) => d.report),
   FLOW_NOT_FOUND: entry<{ flow: string }>(404, () => 'no tasks registered'),
   EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
   DEFINITION_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>

@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// The command line: one subcommand a file beside this one.
+import { Command } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
+import { EXIT, endQuietlyWhenNobodyReads } from './exit.ts';
+import { migrateCommand } from './migrate.ts';
+import { sqlCommand } from './sql.ts';
+
+endQuietlyWhenNobodyReads();
+
+const program = new Command('umbel')
+  .description(manifest.description)
+  .version(manifest.version)
+  .showHelpAfterError('(--help says more)');
+for (const command of [migrateCommand(), sqlCommand()]) program.addCommand(command);
+program.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? EXIT.ok : EXIT.usage));
+inheritSettings(program);
+await program.parseAsync();
+
+/** Commander hands settings down only to the commands that it makes itself. */
+function inheritSettings(parent: Command): void {
+  for (const command of parent.commands) inheritSettings(command.copyInheritedSettings(parent));
+}
