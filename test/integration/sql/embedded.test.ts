@@ -34,7 +34,7 @@ afterEach(async () => {
 async function makeDataDir(mode = 0o755): Promise<string> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'umbel-test-data-'));
   await chmod(dataDir, mode);
-  made.push(dataDir);
+  made.unshift(dataDir);
   return dataDir;
 }
 
@@ -212,8 +212,8 @@ test.runIf(isRoot)(
     const lines: string[] = [];
     const sink = new Writable({ write: (chunk, _encoding, done) => done(void lines.push(String(chunk))) });
     const log = makeLogger({ logLevel: 'info', logFormat: 'json' }, sink);
+    made.unshift(dataDir);
     const { url, stop } = await startEmbedded({ dataDir, log, fast: true });
-    made.push(dataDir);
     expect(await ask(url, 'SELECT 1 AS up')).toEqual([{ up: 1 }]);
     expect(await findEmbedded(dataDir)).toBe(url);
     const record = await readRecord(dataDir);
