@@ -66,7 +66,7 @@ export async function runScript(
 }
 
 /** What psql would print: message, the line with a caret under the place, detail, hint, context. */
-export function describeSqlError(error: DatabaseError, text: string): string {
+function describeSqlError(error: DatabaseError, text: string): string {
   const lines = [`${error.severity ?? 'ERROR'}:  ${error.message}`, ...placeOf(Number(error.position), text)];
   if (error.detail) lines.push(`DETAIL:  ${error.detail}`);
   if (error.hint) lines.push(`HINT:  ${error.hint}`);
