@@ -33,7 +33,7 @@ export async function openService(settings: Settings, url: string, migrate: bool
   reportStrayErrors(log);
   const db = openDatabase({ url, max: 10, log });
   await waitForDatabase(db, { timeout: PATIENCE, log });
-  if (migrate) for (const name of await migrateUp({ url, log })) log.info({ migration: name }, 'migrated');
+  if (migrate) await migrateUp({ url, log });
   else await waitForMigrations(db, log);
   return { settings, log, url, db };
 }
