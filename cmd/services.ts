@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import manifest from '../package.json' with { type: 'json' };
 import type { Settings } from '../src/config.ts';
-import { isUmbelError, messageOf } from '../src/errors.ts';
+import { isUmbelError } from '../src/errors.ts';
 import { makeApp } from '../src/http/app.ts';
 import { serve, stopServing } from '../src/http/serve.ts';
 import { makeLogger, type Logger } from '../src/log.ts';
@@ -99,15 +99,6 @@ export async function startRegisterServer(
   });
   const address = await serve(app, settings);
   return { address, stop: () => stopServing(app) };
-}
-
-async function findUnreadiness(db: Database): Promise<string | null> {
-  try {
-    await requireMigrations(db);
-    return null;
-  } catch (error) {
-    return messageOf(error);
-  }
 }
 
 /** What a program leaves behind after its task ended must not end the process that runs everybody's tasks. */
