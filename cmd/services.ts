@@ -92,11 +92,7 @@ export async function startRegisterServer(
     wakeOwn(pool, priority);
     hinter.hint(pool, priority);
   };
-  const app = await makeApp({
-    ...makeRegistrar({ db, wake }),
-    log,
-    findUnreadiness: () => findUnreadiness(db),
-  });
+  const app = await makeApp({ ...makeRegistrar({ db, wake }), log });
   const address = await serve(app, settings);
   return { address, stop: () => stopServing(app) };
 }
