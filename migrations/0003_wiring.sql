@@ -42,7 +42,7 @@ insert into ms_flow (task_id) select distinct task_id from ms_task_definition or
 create function umbel_wire(execution text) returns void language plpgsql as $$
 declare
   gated boolean;
-  skipped bigint;
+  spread bigint;
   counts record;
 begin
   perform 1 from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq for update;
@@ -90,8 +90,8 @@ begin
           is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated)
       returning t.reason, t.live
     )
-    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into skipped from wired;
-    exit when skipped = 0;
+    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
+    exit when spread = 0;
   end loop;
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)

@@ -30,7 +30,7 @@ begin
     cross join lateral unnest(c.flows, c.seqs) held(flow, seq)
     join kr_task_stat t on t.task_flow_id = held.flow and t.task_exec_seq = held.seq and t.exec_status = 1 and t.watcher_id = watcher
     where c.watcher_id = watcher
-      and not exists (select from unnest(flows, seqs) known(flow, seq) where known.flow = held.flow and known.seq = held.seq);
+      and not exists (select from unnest(umbel_return_strays_v1.flows, umbel_return_strays_v1.seqs) known(flow, seq) where known.flow = held.flow and known.seq = held.seq);
   if stray_flows is null then return 0; end if;
   return umbel_return_v1(watcher, stray_flows, stray_seqs, stray_attempts, false);
 end $$;
