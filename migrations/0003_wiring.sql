@@ -44,8 +44,6 @@ create function umbel_wire(execution text) returns void language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = on set enable_mergejoin = on set jit = off
 as $$
 declare
-  place_before smallint;
-  place_after smallint;
   gated boolean;
   spread bigint;
   counts record;
@@ -62,7 +60,7 @@ begin
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
       and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
-  select f.place, f.place is not distinct from 0 into place_before, gated from kr_flow_stat f where f.task_flow_id = execution;
+  select f.place is not distinct from 0 into gated from kr_flow_stat f where f.task_flow_id = execution;
 
   -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
   update kr_task_stat t set
@@ -137,15 +135,12 @@ begin
       when counts.unsatisfied > 0 then 'aborted'
       else 'success' end status
     from kr_flow_stat f where f.task_flow_id = execution) s
-  where f.task_flow_id = execution
-  returning f.place into place_after;
+  where f.task_flow_id = execution;
 
-  -- Who is woken takes what is ready, and lets executions in: this one when it waits for a place, another when it gave one back.
+  -- Who is woken takes what is ready, or lets executions in: this one when it waits for a place, another when it gave one back.
   perform pg_notify('umbel', json_build_object('pool', pool, 'priority', min(task_priority))::text)
-    from kr_task_stat where task_flow_id = execution and (ready or gated and exec_status = 0 and waiting_on = 0 and not hold) group by pool;
-  if place_before = 1 and place_after = 2 then
-    perform pg_notify('umbel', '');
-  end if;
+    from kr_task_stat where task_flow_id = execution and ready group by pool;
+  perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
 end $$;
 
 -- A change that leaves the revision alone was made by hand: it wins, and is wired at commit.

@@ -181,7 +181,7 @@ begin
     if ended.status = 'stuck' then
       perform umbel_wire(ended.flow);
     end if;
-    return query select 3::smallint, f.task_flow_id, null::numeric, f.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
+    return query select 4::smallint, f.task_flow_id, null::numeric, f.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
       from kr_flow_stat f where f.task_flow_id = ended.flow and f.place = 2;
   end loop;
 end $$;

@@ -13,7 +13,8 @@ export const ERRORS = {
   CONFIG_INVALID: entry(500, (d: { problems: string[] }) => lines('Bad settings', d.problems)),
   DATABASE_UNREACHABLE: entry(
     503,
-    (d: { database: string; reason: string }) => `Cannot reach the database ${d.database}: ${d.reason}.`,
+    (d: { database?: string; reason: string }) =>
+      `Cannot reach the database${d.database === undefined ? '' : ` ${d.database}`}: ${d.reason}.`,
   ),
   DATABASE_REFUSED: entry(
     503,
@@ -54,12 +55,21 @@ export const ERRORS = {
     (d: { dataDir: string }) =>
       `No embedded database runs for ${d.dataDir}: start one with "umbel up", or set DATABASE_URL.`,
   ),
+  /** `report` is the server's own account: message, the line with a caret, detail and hint. */
+  SQL_FAILED: entry(400, (d: { report: string }) => d.report),
   FLOW_NOT_FOUND: entry<{ flow: string }>(404, () => 'no tasks registered'),
   EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
   DEFINITION_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
     lines(`The definition of "${d.flow}" is not valid`, d.problems.map(problemLine)),
   ),
-  BODY_INVALID: entry(400, (d: { reason: string }) => `The request body is not valid: ${d.reason}.`),
+  BODY_MALFORMED: entry(400, (d: { reason: string }) => `The request body cannot be read: ${d.reason}.`),
+  BODY_INVALID: entry(400, (d: { problems: Problem[] }) =>
+    lines('The request body is not valid', d.problems.map(problemLine)),
+  ),
+  QUERY_INVALID: entry(400, (d: { problems: Problem[] }) =>
+    lines('The query is not valid', d.problems.map(problemLine)),
+  ),
+  PATH_INVALID: entry(400, (d: { reason: string }) => `The path cannot be read: ${d.reason}.`),
   BODY_TOO_LARGE: entry(413, (d: { limit: number }) => `The request body is larger than ${d.limit} bytes.`),
   MEDIA_TYPE_UNSUPPORTED: entry(
     415,
@@ -71,6 +81,16 @@ export const ERRORS = {
       `${d.method} is not allowed on ${d.path}: use ${d.allowed.join(' or ')}.`,
   ),
   ROUTE_NOT_FOUND: entry(404, (d: { method: string; path: string }) => `There is no ${d.method} ${d.path}.`),
+  NOT_ALLOWED: entry(403, (d: { permission: string }) => `This needs the permission "${d.permission}".`),
+  DEFINITION_CHANGING: entry(
+    503,
+    (d: { flow: string }) =>
+      `The definition of "${d.flow}" changes faster than it can be registered; try again.`,
+  ),
+  QUEUE_FULL: entry(
+    503,
+    (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
+  ),
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),
 } as const;

@@ -10,8 +10,4 @@ export interface TaskError {
   stack?: string;
 }
 
-export type Outcome =
-  | { kind: 'finished'; result: Json }
-  | { kind: 'failed'; error: TaskError }
-  /** Claimed but never begun (shutdown): goes back to Wait, and the attempt does not count. */
-  | { kind: 'returned' };
+export type Outcome = { kind: 'finished'; result: Json } | { kind: 'failed'; error: TaskError };

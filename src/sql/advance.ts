@@ -77,8 +77,7 @@ export const NOTHING_READY = 1000;
 const TEXT = 'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)';
 const asText = { getTypeParser: () => (value: string) => value };
 
-/** SQLSTATE of a call by a watcher that is not registered (any more). */
-export const WATCHER_GONE = 'UM001';
+const WATCHER_GONE = 'UM001';
 
 export async function advance(db: Database, call: AdvanceCall): Promise<AdvanceAnswer> {
   const { rows } = await db.pool.query<AdvanceRow>({
@@ -155,4 +154,9 @@ function columns(ended: Ended[]): unknown[] {
     ended.map((e) => e.result),
     ended.map((e) => e.error),
   ];
+}
+
+/** The call was made by a watcher that is not registered, or was declared dead. */
+export function isWatcherGone(error: unknown): boolean {
+  return (error as { code?: unknown }).code === WATCHER_GONE;
 }

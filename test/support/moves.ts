@@ -19,6 +19,8 @@ export interface Turn {
   slots: number;
   want: number;
   urgent: number;
+  /** Claims from the head, which overrules `urgent`. */
+  head: boolean;
   /** The call commits, but its answer never arrives. */
   lost: boolean;
 }
@@ -67,6 +69,7 @@ function randomTurns(): fc.Arbitrary<Turn[]> {
     slots: fc.integer({ min: 0, max: 6 }),
     want: fc.integer({ min: 0, max: 8 }),
     urgent: fc.constantFrom(-20, 0, 19),
+    head: fc.boolean(),
     lost: fc.nat(9).map((n) => n === 0),
   });
   return fc.uniqueArray(turn, { selector: ({ watcher }) => watcher, minLength: 1, maxLength: 3 });

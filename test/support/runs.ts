@@ -3,7 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { v7 } from 'uuid';
 import { expand } from '../../src/dag/expand.ts';
 import type { PlanTask, Step } from '../../src/dag/vocabulary.ts';
-import { advance, type AdvanceAnswer, type AdvanceCall, type Claimed, type Ended } from '../../src/sql/advance.ts';
+import {
+  advance,
+  type AdvanceAnswer,
+  type AdvanceCall,
+  type Claimed,
+  type Ended,
+  HEAD,
+  type Position,
+} from '../../src/sql/advance.ts';
 import type { Database } from '../../src/sql/database.ts';
 import { storePlan } from '../../src/sql/definitions.ts';
 import { joinWatchers } from '../../src/sql/leases.ts';
@@ -66,6 +74,9 @@ export async function registerOne(
   return (await registerMany(db, planned, 1, rest))[0]!;
 }
 
+/** Before every task in claim order, and yet no look at the head. */
+export const FURTHER_ON: Position = { priority: -20, flow: '!' };
+
 export interface TestWatcher {
   id: number;
   /** One call, with settings that take everything from the head unless told otherwise. */
@@ -94,7 +105,7 @@ function everything(watcher: number, pool: string): AdvanceCall {
     slots: 1_000,
     want: 1_000,
     urgent: 19,
-    from: { priority: -20, flow: '' },
+    from: HEAD,
     claim: 0,
     closed: [],
     ended: [],

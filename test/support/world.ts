@@ -1,13 +1,13 @@
 // Plays a script twice at once: on Postgres and on the pure model. The model test compares the two after every move.
 import type { PoolClient } from 'pg';
 import { ExecStatus } from '../../src/dag/vocabulary.ts';
-import type { Claimed, Ended } from '../../src/sql/advance.ts';
+import { type Claimed, type Ended, HEAD } from '../../src/sql/advance.ts';
 import type { Database } from '../../src/sql/database.ts';
 import { isRetryable } from '../../src/sql/failures.ts';
 import { rescueTasks, returnStrays, returnTasks } from '../../src/sql/leases.ts';
 import { listRunnable, type ModelTask, settleDown, type TaskState } from './model.ts';
 import type { Edit, Move, Script, Turn } from './moves.ts';
-import { failed, finished, joinWatcher, planFlow, registerOne, type TestWatcher } from './runs.ts';
+import { failed, finished, FURTHER_ON, joinWatcher, planFlow, registerOne, type TestWatcher } from './runs.ts';
 
 /** What the engine's books say of a row besides its status. */
 interface Books {
@@ -80,7 +80,7 @@ export async function makeMove(world: World, move: Move): Promise<string[]> {
 /** Finishes whatever can still be run. */
 export async function runToQuiescence(world: World): Promise<string[]> {
   const complaints: string[] = [];
-  const turn = { outcomes: [], slots: 100, want: 100, urgent: 19, lost: false };
+  const turn = { outcomes: [], slots: 100, want: 100, urgent: 19, head: false, lost: false };
   for (let more = true; more; ) {
     more = false;
     for (const watcher of world.hands.keys()) {
@@ -116,10 +116,10 @@ async function advanceTogether(world: World, turns: Turn[]): Promise<string[]> {
 }
 
 /** A call that loses a deadlock changed nothing and is made again. */
-async function callUntilDone(hand: Hand, { slots, want, urgent }: Turn, ended: Ended[]) {
+async function callUntilDone(hand: Hand, { slots, want, urgent, head }: Turn, ended: Ended[]) {
   for (;;) {
     try {
-      return await hand.watcher.call({ slots, want, urgent, ended });
+      return await hand.watcher.call({ slots, want, urgent, from: head ? HEAD : FURTHER_ON, ended });
     } catch (error) {
       if (!isRetryable(error)) throw error;
     }

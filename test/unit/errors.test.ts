@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { isUmbelError, messageOf, UmbelError } from '../../src/errors.ts';
+import { ERRORS, isUmbelError, messageOf, UmbelError } from '../../src/errors.ts';
 
 test('carries code, status, details, cause and a sentence', () => {
   const cause = new Error('listen EADDRINUSE');
@@ -40,4 +41,13 @@ test('finds words for whatever was thrown', () => {
     'b',
     'connect ::1; connect 127.0.0.1',
   ]);
+});
+
+test('docs/errors.md lists exactly the catalogue, with its statuses', async () => {
+  const page = await readFile(new URL('../../docs/errors.md', import.meta.url), 'utf8');
+  const listed = [...page.matchAll(/^\| `(\w+)` *\| (\d+) *\|/gm)].map(([, code, status]) => [
+    code,
+    Number(status),
+  ]);
+  expect(listed).toEqual(Object.entries(ERRORS).map(([code, { status }]) => [code, status]));
 });

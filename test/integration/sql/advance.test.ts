@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Step } from '../../../src/dag/vocabulary.ts';
-import type { Claimed } from '../../../src/sql/advance.ts';
+import { type Claimed, NOTHING_READY } from '../../../src/sql/advance.ts';
 import type { Database } from '../../../src/sql/database.ts';
 import { createDatabase, servers, type TestDatabase } from '../../support/database.ts';
 import { readClaims, readExecution, readTask, readTasks, setStatus } from '../../support/rows.ts';
 import {
   failed,
   finished,
+  FURTHER_ON,
   joinWatcher,
   planFlow,
   registerMany,
@@ -97,6 +98,7 @@ describe.each(servers())('on $name', ({ server }) => {
           version: flow.version,
           input: '{"n": [1]}',
           depends: [],
+          handedOver: false,
         },
       ]);
     });
@@ -188,7 +190,7 @@ describe.each(servers())('on $name', ({ server }) => {
       );
       const id = await registerOne(db, flow);
       const { claimed } = await watcher.call();
-      const answer = await finish(claimed, { slots: 2, want: 2 });
+      const answer = await finish(claimed, { slots: 2, want: 2, from: FURTHER_ON });
       expect(keys(answer.claimed)).toEqual([`${id}/3`, `${id}/4`]);
       expect(await readTask(db, id, 2)).toMatchObject({ status: 0, ready: true });
     });
@@ -196,7 +198,7 @@ describe.each(servers())('on $name', ({ server }) => {
     test('starts the clock only of what begins at once', async () => {
       const id = await registerOne(db, await plan({ a: [], b: ['a'], c: ['a'] }));
       const { claimed } = await watcher.call();
-      await finish(claimed, { slots: 1, want: 2 });
+      await finish(claimed, { slots: 1, want: 2, from: FURTHER_ON });
       const started = (await readTasks(db, id)).map(({ started }) => started !== null);
       expect(started.filter(Boolean)).toHaveLength(2);
     });
@@ -206,9 +208,22 @@ describe.each(servers())('on $name', ({ server }) => {
       const id = await registerOne(db, flow);
       const { claimed } = await watcher.call();
       const urgent = await registerMany(db, flow, 2, { priority: -3 });
-      const answer = await finish(claimed, { slots: 1, want: 1, urgent: -3 });
+      const answer = await finish(claimed, { slots: 1, want: 1, urgent: -3, from: FURTHER_ON });
       expect(keys(answer.claimed)).toEqual([`${urgent[0]}/1`]);
       expect(await readTask(db, id, 2)).toMatchObject({ status: 0, ready: true });
+    });
+
+    test('a look at the head tells what is most urgent there, and hands over nothing less urgent', async () => {
+      const flow = await plan({ a: [], b: ['a'] });
+      const id = await registerOne(db, flow);
+      const { claimed } = await watcher.call();
+      const urgent = await registerOne(db, flow, { priority: -3 });
+      const answer = await finish(claimed, { slots: 1, want: 1 });
+      expect(answer.mostUrgent).toBe(-3);
+      expect(answer.claimed).toMatchObject([{ flow: urgent, handedOver: false }]);
+      expect((await watcher.call()).claimed).toMatchObject([{ flow: id, seq: '2', handedOver: false }]);
+      expect((await watcher.call()).mostUrgent).toBe(NOTHING_READY);
+      expect((await watcher.call({ from: FURTHER_ON })).mostUrgent).toBeUndefined();
     });
 
     test('a paused dependant is neither handed over nor claimed until it is let go', async () => {

@@ -1,0 +1,77 @@
+// `umbel up`: everything in one process, on the embedded Postgres or on DATABASE_URL.
+import { Command } from 'commander';
+import type { Settings } from '../src/config.ts';
+import { makeLogger } from '../src/log.ts';
+import { insertSample } from '../src/sql/sample.ts';
+import { startDatabase } from './database.ts';
+import { guarded } from './exit.ts';
+import { makeOwnWatcher, openService, startRegisterServer } from './services.ts';
+import { addSettings, settingsOf } from './settings.ts';
+import { stopOnSignals } from './signals.ts';
+
+export function upCommand(): Command {
+  const command = new Command('up')
+    .description('run everything in one process: database, register server, watcher')
+    .action(guarded(runUp));
+  return addSettings(command, [
+    'host',
+    'port',
+    'publicUrl',
+    'auth',
+    'insecure',
+    'workers',
+    'pool',
+    'programs',
+    'pollInterval',
+    'lease',
+    'grace',
+  ]);
+}
+
+async function runUp(this: Command): Promise<void> {
+  const settings = settingsOf(this);
+  const database = await startDatabase(settings, makeLogger(settings));
+  try {
+    await startAll(settings, database);
+  } catch (error) {
+    await database.stop();
+    throw error;
+  }
+}
+
+async function startAll(
+  settings: Settings,
+  database: { url: string; stop: () => Promise<void> },
+): Promise<void> {
+  const base = await openService(settings, database.url, true);
+  const watcher = await makeOwnWatcher(base);
+  const server = await startRegisterServer(base, watcher.hint);
+  const publicUrl = publicUrlOf(settings, server.address);
+  const sampled = await insertSample(base.db, `${publicUrl}/echo`);
+  await watcher.start();
+  stopOnSignals(async () => {
+    base.log.info('stopping');
+    await server.stop();
+    await watcher.stop(settings.grace);
+    await base.db.close();
+    await database.stop();
+  });
+  greet(settings, publicUrl, sampled);
+}
+
+/** With port 0 only the server knows its address. */
+function publicUrlOf(settings: Settings, address: string): string {
+  return settings.port === 0 ? address : settings.publicUrl;
+}
+
+function greet({ databaseUrl, dataDir }: Settings, url: string, sampled: boolean): void {
+  const lines = [
+    `Umbel is up at ${url} (docs at ${url}/docs).`,
+    databaseUrl === undefined
+      ? `Its database is the embedded Postgres in ${dataDir}; "npx umbel sql" talks to it.`
+      : undefined,
+    sampled ? 'The flow "example" was put in the empty database.' : undefined,
+    `Try it:  curl -X POST ${url}/register/example`,
+  ];
+  console.log(lines.filter((line) => line !== undefined).join('\n'));
+}

@@ -1,0 +1,27 @@
+// `umbel watch`: a watcher alone; as many of them as wanted, on as many machines.
+import { Command } from 'commander';
+import { findDatabaseUrl } from './database.ts';
+import { guarded } from './exit.ts';
+import { makeOwnWatcher, openService } from './services.ts';
+import { addSettings, settingsOf } from './settings.ts';
+import { stopOnSignals } from './signals.ts';
+
+export function watchCommand(): Command {
+  const command = new Command('watch')
+    .description('run a watcher: claims tasks and runs their programs')
+    .option('--migrate', 'bring the schema up first; otherwise it is waited for')
+    .action(guarded(runWatch));
+  return addSettings(command, ['workers', 'pool', 'programs', 'pollInterval', 'lease', 'grace']);
+}
+
+async function runWatch(this: Command, { migrate = false }: { migrate?: boolean }): Promise<void> {
+  const settings = settingsOf(this);
+  const base = await openService(settings, await findDatabaseUrl(settings), migrate);
+  const watcher = await makeOwnWatcher(base);
+  await watcher.start();
+  stopOnSignals(async () => {
+    base.log.info({ grace: settings.grace }, 'stopping: running tasks get their grace time');
+    await watcher.stop(settings.grace);
+    await base.db.close();
+  });
+}

@@ -1,0 +1,689 @@
+-- Made by "npm run schema" from migrations/, to be read; the migrations are what runs.
+
+CREATE TABLE kr_claim (
+  watcher_id integer NOT NULL,
+  claim_no bigint NOT NULL,
+  part smallint NOT NULL,
+  flows text[] COLLATE "C" NOT NULL STORAGE EXTERNAL,
+  seqs numeric[] NOT NULL,
+  CONSTRAINT kr_claim_pkey PRIMARY KEY (watcher_id, claim_no, part)
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+
+CREATE TABLE kr_flow_stat (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL DEFAULT 'local'::text,
+  version uuid,
+  flow_status text NOT NULL DEFAULT 'open'::text,
+  active integer NOT NULL DEFAULT 0,
+  place smallint,
+  trigger jsonb,
+  input jsonb,
+  output jsonb,
+  error jsonb,
+  parent_flow_id character varying(256),
+  parent_exec_seq numeric,
+  idempotency_key character varying(256),
+  deadline_ts timestamp with time zone,
+  registered_ts timestamp with time zone NOT NULL DEFAULT now(),
+  finished_ts timestamp with time zone,
+  CONSTRAINT kr_flow_stat_pkey PRIMARY KEY (task_flow_id),
+  CONSTRAINT kr_flow_stat_flow_status_check CHECK ((flow_status = ANY (ARRAY['open'::text, 'paused'::text, 'success'::text, 'failed'::text, 'aborted'::text, 'compensating'::text, 'compensation_failed'::text]))),
+  CONSTRAINT kr_flow_stat_place_check CHECK ((place = ANY (ARRAY[0, 1, 2])))
+) WITH (fillfactor=80, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks';
+COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: ready, held, running or waiting for something outside';
+COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
+CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
+CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
+CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE TABLE kr_task_stat (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  depends_task_exec_seq numeric NOT NULL,
+  task_id character varying(256) NOT NULL,
+  task_seq numeric NOT NULL,
+  exec_status numeric NOT NULL,
+  task_priority numeric NOT NULL DEFAULT 0,
+  parameters json NOT NULL,
+  registered_ts timestamp with time zone,
+  started_ts timestamp with time zone,
+  finished_ts timestamp with time zone,
+  suspended_ts timestamp with time zone,
+  version uuid,
+  pool character varying(256) NOT NULL DEFAULT 'default'::character varying,
+  depends numeric[],
+  releases numeric[],
+  waiting_on integer,
+  live integer,
+  ready boolean NOT NULL DEFAULT false,
+  hold boolean NOT NULL DEFAULT false,
+  reason text,
+  watcher_id integer,
+  attempt integer NOT NULL DEFAULT 0,
+  lost integer NOT NULL DEFAULT 0,
+  revision integer NOT NULL DEFAULT 0,
+  input jsonb,
+  result jsonb,
+  error jsonb,
+  CONSTRAINT kr_task_stat_pkey PRIMARY KEY (task_flow_id, task_exec_seq),
+  CONSTRAINT kr_task_stat_task_priority_check CHECK (((('-20'::integer)::numeric <= task_priority) AND (task_priority < (20)::numeric)))
+) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.2, autovacuum_analyze_scale_factor=0.05, autovacuum_vacuum_cost_delay=0);
+COMMENT ON COLUMN kr_task_stat.version IS 'the definition it was registered with; null: inserted by hand, looked up by task_id and task_seq';
+COMMENT ON COLUMN kr_task_stat.waiting_on IS 'arrivals still needed; null: to be wired at commit';
+COMMENT ON COLUMN kr_task_stat.live IS 'predecessors that may still arrive unskipped; at 0 the task is skipped';
+COMMENT ON COLUMN kr_task_stat.ready IS 'may be claimed: exactly the rows of the claim index';
+COMMENT ON COLUMN kr_task_stat.hold IS 'paused: neither claimed nor handed over';
+COMMENT ON COLUMN kr_task_stat.reason IS 'why 2 or 9';
+COMMENT ON COLUMN kr_task_stat.attempt IS 'times claimed; fences late answers';
+COMMENT ON COLUMN kr_task_stat.lost IS 'times its watcher died; counted apart from retries';
+COMMENT ON COLUMN kr_task_stat.revision IS 'bumped by every write of the engine; an update that leaves it is a hand at work';
+CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
+CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat FOR EACH ROW WHEN ((NOT umbel_satisfies(old.exec_status, old.reason))) EXECUTE FUNCTION umbel_hand_delete();
+CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.exec_status IS DISTINCT FROM old.exec_status))) EXECUTE FUNCTION umbel_hand_edit();
+CREATE TRIGGER umbel_truncated AFTER TRUNCATE ON public.kr_task_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_truncated();
+CREATE CONSTRAINT TRIGGER umbel_wire AFTER INSERT OR UPDATE ON public.kr_task_stat DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_on IS NULL)) EXECUTE FUNCTION umbel_wire_row();
+
+CREATE TABLE kr_watcher (
+  watcher_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
+  name text NOT NULL,
+  pool character varying(256) NOT NULL,
+  workers integer NOT NULL,
+  programs text[] NOT NULL DEFAULT '{}'::text[],
+  release text NOT NULL,
+  started_ts timestamp with time zone NOT NULL DEFAULT now(),
+  lease_until timestamp with time zone NOT NULL,
+  CONSTRAINT kr_watcher_pkey PRIMARY KEY (watcher_id)
+) WITH (fillfactor=50);
+
+CREATE TABLE ms_flow (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL DEFAULT 'local'::text,
+  name text,
+  description text,
+  max_running integer,
+  revision bigint NOT NULL DEFAULT 1,
+  created_ts timestamp with time zone NOT NULL DEFAULT now(),
+  updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_flow_pkey PRIMARY KEY (task_id),
+  CONSTRAINT ms_flow_max_running_check CHECK ((max_running > 0))
+);
+COMMENT ON COLUMN ms_flow.max_running IS 'executions at once; null: no limit';
+COMMENT ON COLUMN ms_flow.revision IS 'bumped by every change of the definition, whoever makes it';
+
+CREATE TABLE ms_flow_version (
+  version uuid NOT NULL,
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  definition jsonb NOT NULL,
+  created_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_flow_version_pkey PRIMARY KEY (version)
+);
+CREATE INDEX ms_flow_version_flow ON public.ms_flow_version USING btree (task_id, created_ts);
+
+CREATE TABLE ms_plan (
+  version uuid NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  task_seq numeric NOT NULL,
+  step character varying(256) NOT NULL,
+  program character varying(256) NOT NULL,
+  task_priority numeric NOT NULL,
+  pool character varying(256) NOT NULL,
+  parameters json NOT NULL,
+  depends numeric[] NOT NULL,
+  releases numeric[] NOT NULL,
+  waiting_on integer NOT NULL,
+  live integer NOT NULL,
+  CONSTRAINT ms_plan_pkey PRIMARY KEY (version, task_exec_seq)
+);
+
+CREATE TABLE ms_task_definition (
+  task_id character varying(256) NOT NULL,
+  task_seq numeric NOT NULL,
+  program character varying(256) NOT NULL,
+  task_priority numeric NOT NULL DEFAULT 0,
+  param1_key character varying(1024),
+  param1_value character varying(1024),
+  param2_key character varying(1024),
+  param2_value character varying(1024),
+  param3_key character varying(1024),
+  param3_value character varying(1024),
+  param4_key character varying(1024),
+  param4_value character varying(1024),
+  param5_key character varying(1024),
+  param5_value character varying(1024),
+  step_id character varying(256),
+  depends_task_seq numeric[],
+  after text[],
+  before text[],
+  params jsonb,
+  pool character varying(256),
+  options jsonb,
+  CONSTRAINT ms_task_definition_pkey PRIMARY KEY (task_id, task_seq),
+  CONSTRAINT ms_task_definition_task_priority_check CHECK (((('-20'::integer)::numeric <= task_priority) AND (task_priority < (20)::numeric)))
+);
+COMMENT ON COLUMN ms_task_definition.depends_task_seq IS 'predecessors by task_seq; null: the previous step; {}: a root';
+COMMENT ON COLUMN ms_task_definition.after IS 'predecessors by step_id; given, it replaces depends_task_seq';
+COMMENT ON COLUMN ms_task_definition.params IS 'parameters as any JSON object; given, it replaces the five pairs';
+CREATE TRIGGER umbel_definition_deleted AFTER DELETE ON public.ms_task_definition REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_definition_changed();
+CREATE TRIGGER umbel_definition_inserted AFTER INSERT ON public.ms_task_definition REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION umbel_definition_changed();
+CREATE TRIGGER umbel_definition_truncated AFTER TRUNCATE ON public.ms_task_definition FOR EACH STATEMENT EXECUTE FUNCTION umbel_definition_changed();
+CREATE TRIGGER umbel_definition_updated AFTER UPDATE ON public.ms_task_definition REFERENCING OLD TABLE AS gone NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION umbel_definition_changed();
+
+CREATE OR REPLACE FUNCTION public.umbel_admit_v1(flows text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+  flow record;
+  free bigint;
+  lucky text[];
+  admitted int := 0;
+begin
+  for flow in select f.task_id, f.max_running from ms_flow f where f.task_id = any (flows) order by f.task_id for update loop
+    select coalesce(flow.max_running, 2147483647) - count(*) into free from kr_flow_stat k where k.task_id = flow.task_id and k.place = 1;
+    continue when free <= 0;
+    select array_agg(k.task_flow_id order by k.task_flow_id) into lucky from (
+      select k.task_flow_id from kr_flow_stat k where k.task_id = flow.task_id and k.place = 0 order by k.registered_ts, k.task_flow_id limit free) k;
+    continue when lucky is null;
+    perform 1 from kr_task_stat t where t.task_flow_id = any (lucky) order by t.task_flow_id, t.task_exec_seq for update;
+    update kr_flow_stat k set place = case when k.flow_status in ('success', 'aborted') then 2 else 1 end where k.task_flow_id = any (lucky);
+    update kr_task_stat t set ready = true, revision = t.revision + 1
+      from kr_flow_stat k
+      where k.task_flow_id = any (lucky) and t.task_flow_id = k.task_flow_id and k.place = 1
+        and t.exec_status = 0 and t.waiting_on = 0 and not t.hold and not t.ready;
+    admitted := admitted + cardinality(lucky);
+  end loop;
+  return admitted;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], ages double precision[], results jsonb[], errors jsonb[])
+ RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[])
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  best numeric;
+  settled int;
+  handed int := 0;
+  child_flows text[]; child_seqs numeric[]; child_counts int[];
+  child_tids tid[]; child_left int[]; child_freed bool[]; child_ours bool[]; child_priorities numeric[]; child_locked_flows text[];
+  moved_flows text[]; moved_by int[];
+begin
+  if not exists (select from kr_watcher w where w.watcher_id = watcher) then
+    raise exception 'watcher % is not registered, or was declared dead', watcher using errcode = 'UM001';
+  end if;
+  if cardinality(closed) > 0 then
+    delete from kr_claim c using unnest(closed) n where c.watcher_id = watcher and c.claim_no = n;
+  end if;
+
+  -- Looking at the head each time would rescan every dead entry that an old snapshot keeps.
+  if from_flow = '' then
+    select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
+      order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
+    urgent := coalesce(best, 1000);
+    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[];
+  end if;
+
+  if cardinality(flows) > 0 then
+    -- settle
+    with settled as (
+      update kr_task_stat t set
+        exec_status = u.status,
+        started_ts = clock_timestamp() - u.age * interval '1 millisecond',
+        finished_ts = case when u.status = 3 then clock_timestamp() end,
+        suspended_ts = case when u.status = 2 then clock_timestamp() end,
+        reason = case when u.status = 2 then 'failed' end,
+        result = u.result, error = u.error, revision = t.revision + 1
+      from unnest(flows, seqs, attempts, statuses, ages, results, errors) u(flow, seq, attempt, status, age, result, error)
+      where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
+      returning t.task_flow_id flow, t.exec_status status, t.releases
+    ), edge as (
+      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status = 3 group by 1, 2
+    ), ended as (
+      select s.flow, -count(*)::int moved from settled s group by 1
+    ), ordered as (
+      select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
+    )
+    select (select count(*) from settled), o.f, o.s, o.n, (select array_agg(e.flow) from ended e), (select array_agg(e.moved) from ended e)
+      into settled, child_flows, child_seqs, child_counts, moved_flows, moved_by from ordered o;
+
+    if settled < cardinality(flows) then
+      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[]
+        from unnest(flows, seqs, attempts, statuses) u(flow, seq, attempt, status)
+        where not exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+                            and t.exec_status = u.status and t.watcher_id = watcher and t.attempt = u.attempt);
+    end if;
+
+    -- release and hand over
+    if child_flows is not null then
+      select array_agg(k.tid), array_agg(u.flow), array_agg(k.waiting_on - u.arrivals),
+             array_agg(k.exec_status = 0 and k.waiting_on > 0 and k.waiting_on <= u.arrivals),
+             array_agg(not k.hold and k.pool = serves and k.task_priority <= urgent), array_agg(k.task_priority)
+        into child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities
+        from unnest(child_flows, child_seqs, child_counts) u(flow, seq, arrivals)
+        cross join lateral (
+          select t.ctid tid, t.waiting_on, t.exec_status, t.hold, t.pool, t.task_priority from kr_task_stat t
+          where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+
+      return query with child as (
+        select u.*, u.freed and u.ours and row_number() over (order by not (u.freed and u.ours), u.priority, u.flow) <= want handed
+        from unnest(child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities) u(tid, flow, remaining, freed, ours, priority)
+      ), released as (
+        update kr_task_stat t set
+          waiting_on = c.remaining,
+          ready = c.freed and not c.handed and not t.hold,
+          exec_status = case when c.handed then 1 else t.exec_status end,
+          watcher_id = case when c.handed then watcher else t.watcher_id end,
+          attempt = case when c.handed then t.attempt + 1 else t.attempt end,
+          started_ts = case when c.handed then clock_timestamp() else t.started_ts end,
+          revision = t.revision + 1
+        from child c where t.ctid = c.tid
+        returning t.*, c.handed
+      ), noted as (
+        insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
+        select watcher, claim, 0, array_agg(r.task_flow_id), array_agg(r.task_exec_seq) from released r where r.handed having count(*) > 0
+      )
+      select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends
+        from released r where r.handed;
+      get diagnostics handed = row_count;
+    end if;
+
+    -- count, and end what cannot move any more
+    select array_agg(m.flow order by m.flow), array_agg(m.moved order by m.flow) into moved_flows, moved_by from (
+      select u.flow, sum(u.moved)::int moved from (
+        select * from unnest(moved_flows, moved_by) e(flow, moved)
+        union all
+        select c.flow, 1 from unnest(child_locked_flows, child_freed) c(flow, freed) where c.freed
+      ) u group by u.flow having sum(u.moved) <> 0
+    ) m;
+    if moved_flows is not null then
+      return query select * from umbel_count_v1(moved_flows, moved_by);
+    end if;
+  end if;
+
+  -- claim
+  if want > handed then
+    return query with candidate as materialized (
+      select k.ctid tid from kr_task_stat k
+      where k.ready and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
+      order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc
+      limit want - handed for update skip locked
+    ), numbered as (
+      select c.tid, row_number() over () <= slots - handed at_once from candidate c
+    ), claimed as (
+      update kr_task_stat t set
+        exec_status = 1, ready = false, watcher_id = watcher, attempt = t.attempt + 1, revision = t.revision + 1,
+        started_ts = case when n.at_once then clock_timestamp() end,
+        finished_ts = null, suspended_ts = null, result = null, error = null
+      from numbered n where t.ctid = n.tid
+      returning t.*
+    ), noted as (
+      insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
+      select watcher, claim, 1, array_agg(c.task_flow_id), array_agg(c.task_exec_seq) from claimed c having count(*) > 0
+    )
+    select 1::smallint, c.task_flow_id, c.task_exec_seq, c.task_id, c.task_seq, c.task_priority, c.attempt, c.parameters::text, c.version, c.input, c.depends
+      from claimed c;
+  end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[])
+ RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[])
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_column
+declare
+  tids tid[]; locked_flows text[]; counts int[]; statuses text[];
+begin
+  select array_agg(k.tid), array_agg(u.flow), array_agg(k.active + u.moved), array_agg(k.flow_status)
+    into tids, locked_flows, counts, statuses
+    from unnest(flows, moved) u(flow, moved)
+    cross join lateral (select f.ctid tid, f.active, f.flow_status from kr_flow_stat f where f.task_flow_id = u.flow for update) k;
+  return query with counted as (
+    update kr_flow_stat f set
+      active = s.active, flow_status = s.status,
+      finished_ts = case when s.status in ('success', 'failed') then clock_timestamp() else f.finished_ts end,
+      place = case when s.status = 'success' and f.place is not null then 2 else f.place end
+    from (
+      select c.tid, c.active, case when c.active > 0 or c.status <> 'open' then c.status else (
+          select case when bool_or(t.reason = 'failed') then 'failed' when count(*) > 0 then 'open' else 'success' end
+          from kr_task_stat t where t.task_flow_id = c.flow and t.exec_status = 2) end status
+      from unnest(tids, locked_flows, counts, statuses) c(tid, flow, active, status)) s
+    where f.ctid = s.tid
+    returning f.task_flow_id, f.task_id, f.place
+  )
+  select 4::smallint, c.task_flow_id, null::numeric, c.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
+    from counted c where c.place = 2;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_definition_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_op = 'TRUNCATE' then
+    update ms_flow set revision = revision + 1, updated_ts = now();
+  elsif tg_op = 'DELETE' then
+    insert into ms_flow as f (task_id) select distinct task_id from gone order by 1
+      on conflict (task_id) do update set revision = f.revision + 1, updated_ts = now();
+  elsif tg_op = 'INSERT' then
+    insert into ms_flow as f (task_id) select distinct task_id from come order by 1
+      on conflict (task_id) do update set revision = f.revision + 1, updated_ts = now();
+  else
+    insert into ms_flow as f (task_id) select task_id from come union select task_id from gone order by 1
+      on conflict (task_id) do update set revision = f.revision + 1, updated_ts = now();
+  end if;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  marked bigint;
+begin
+  update kr_task_stat t set waiting_on = null, revision = t.revision + 1
+    where t.task_flow_id = old.task_flow_id
+      and t.task_exec_seq = (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = old.task_flow_id order by k.task_exec_seq limit 1);
+  get diagnostics marked = row_count;
+  if marked = 0 then
+    delete from kr_flow_stat where task_flow_id = old.task_flow_id;
+  end if;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hand_edit()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.revision := old.revision + 1;
+  new.waiting_on := null;
+  new.ready := false;
+  new.watcher_id := null;
+  if new.reason is not distinct from old.reason then
+    new.reason := case when new.exec_status in (2, 9) then 'operator' end;
+  end if;
+  if new.exec_status = 3 and new.finished_ts is not distinct from old.finished_ts then new.finished_ts := now(); end if;
+  if new.exec_status = 2 and new.suspended_ts is not distinct from old.suspended_ts then new.suspended_ts := now(); end if;
+  if new.exec_status = 0 then
+    new.error := null;
+    new.lost := 0;
+  end if;
+  return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_override(parameters json, override jsonb)
+ RETURNS json
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select coalesce((select json_object_agg(p.key, coalesce(override -> p.key, p.value::jsonb)) from json_each(parameters) p), parameters)
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[])
+ RETURNS TABLE(ordinal integer, outcome text, task_flow_id character varying)
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  limited text[];
+begin
+  return query with given as (
+    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers)
+      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, ordinal)
+  ), fresh as (
+    select g.*, f.max_running from given g
+    cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
+  ), execution as (
+    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, registered_ts, place, active)
+    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, now(), case when f.max_running is not null then 0 end,
+           (select count(*) from ms_plan p where p.version = f.version and p.waiting_on = 0)
+    from fresh f
+    on conflict (tenant, task_id, idempotency_key) where idempotency_key is not null do nothing
+    returning task_flow_id
+  ), task as (
+    insert into kr_task_stat (
+      task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, task_priority, parameters, registered_ts,
+      version, pool, depends, releases, waiting_on, live, ready, input)
+    select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, 0, coalesce(f.priority, p.task_priority),
+           case when f.override is null then p.parameters else umbel_override(p.parameters, f.override) end, now(),
+           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, p.waiting_on = 0 and f.max_running is null,
+           case when p.waiting_on = 0 then f.input end
+    from fresh f
+    cross join lateral (select * from ms_plan q where q.version = f.version) p
+    where f.key is null or f.id in (select task_flow_id from execution)
+  )
+  select f.ordinal::int, 'registered', f.id::varchar from fresh f where f.key is null
+  union all
+  select g.ordinal::int, 'stale', null from given g where g.key is null and g.ordinal not in (select f.ordinal from fresh f);
+
+  return query select g.ordinal::int, case when k.task_flow_id is null then 'stale' when k.task_flow_id = g.id then 'registered' else 'existing' end, k.task_flow_id
+    from unnest(ids, flows, tenants, keys) with ordinality as g(id, flow, tenant, key, ordinal)
+    left join kr_flow_stat k on k.tenant = g.tenant and k.task_id = g.flow and k.idempotency_key = g.key
+    where g.key is not null;
+
+  select array_agg(f.task_id) into limited from ms_flow f where f.task_id = any (flows) and f.max_running is not null;
+  if limited is not null then
+    perform umbel_admit_v1(limited);
+  end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_rescue_v1(lost_limit integer)
+ RETURNS TABLE(watcher_id integer, task_flow_id character varying, task_exec_seq numeric, exec_status numeric)
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_column
+declare
+  dead int;
+  flow text;
+  lost_flows text[]; lost_seqs numeric[]; lost_statuses numeric[];
+begin
+  for dead in select w.watcher_id from kr_watcher w where w.lease_until < clock_timestamp() for update skip locked loop
+    delete from kr_watcher w where w.watcher_id = dead;
+  end loop;
+  for dead in
+    select distinct c.watcher_id from kr_claim c where not exists (select from kr_watcher w where w.watcher_id = c.watcher_id) order by 1
+  loop
+    perform 1 from (
+        select distinct held.flow, held.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) held(flow, seq)
+        where c.watcher_id = dead order by 1, 2) h
+      cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = h.flow and t.task_exec_seq = h.seq for update) k;
+    with lost as (
+      update kr_task_stat t set
+        exec_status = case when t.lost + 1 < lost_limit then 0 else 2 end,
+        ready = t.lost + 1 < lost_limit and not t.hold,
+        reason = case when t.lost + 1 < lost_limit then null else 'failed' end,
+        suspended_ts = case when t.lost + 1 < lost_limit then null else clock_timestamp() end,
+        error = case when t.lost + 1 < lost_limit then null else jsonb_build_object('name', 'LostError',
+          'message', format('its watcher died %s times while it ran', t.lost + 1)) end,
+        watcher_id = null, lost = t.lost + 1, revision = t.revision + 1
+      from (select distinct held.flow, held.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) held(flow, seq) where c.watcher_id = dead) h
+      where t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = dead
+      returning t.task_flow_id, t.task_exec_seq, t.exec_status
+    )
+    select array_agg(l.task_flow_id), array_agg(l.task_exec_seq), array_agg(l.exec_status) into lost_flows, lost_seqs, lost_statuses from lost l;
+    delete from kr_claim c where c.watcher_id = dead;
+    for flow in select distinct l.flow from unnest(lost_flows, lost_statuses) l(flow, status) where l.status = 2 order by 1 loop
+      perform umbel_wire(flow);
+    end loop;
+    return query select dead, l.flow::varchar, l.seq, l.status from unnest(lost_flows, lost_seqs, lost_statuses) l(flow, seq, status);
+  end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_return_strays_v1(watcher integer, flows text[], seqs numeric[])
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+  stray_flows text[]; stray_seqs numeric[]; stray_attempts int[];
+begin
+  select array_agg(t.task_flow_id order by t.task_flow_id, t.task_exec_seq), array_agg(t.task_exec_seq order by t.task_flow_id, t.task_exec_seq),
+         array_agg(t.attempt order by t.task_flow_id, t.task_exec_seq)
+    into stray_flows, stray_seqs, stray_attempts
+    from kr_claim c
+    cross join lateral unnest(c.flows, c.seqs) held(flow, seq)
+    join kr_task_stat t on t.task_flow_id = held.flow and t.task_exec_seq = held.seq and t.exec_status = 1 and t.watcher_id = watcher
+    where c.watcher_id = watcher
+      and not exists (select from unnest(flows, seqs) known(flow, seq) where known.flow = held.flow and known.seq = held.seq);
+  if stray_flows is null then return 0; end if;
+  return umbel_return_v1(watcher, stray_flows, stray_seqs, stray_attempts, false);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_return_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], begun boolean)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+  returned int;
+begin
+  perform 1 from (select * from unnest(flows, seqs) u(flow, seq) order by 1, 2) u
+    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+  update kr_task_stat t set
+    exec_status = 0, ready = not t.hold, watcher_id = null, started_ts = null, revision = t.revision + 1,
+    attempt = case when begun then t.attempt else t.attempt - 1 end
+    from unnest(flows, seqs, attempts) u(flow, seq, attempt)
+    where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+      and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt;
+  get diagnostics returned = row_count;
+  return returned;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_satisfies(exec_status numeric, reason text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select exec_status = 3 or (exec_status = 9 and reason is distinct from 'aborted')
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_truncated()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from kr_flow_stat;
+  delete from kr_claim;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_wire(execution text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  gated boolean;
+  skipped bigint;
+  counts record;
+begin
+  perform 1 from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq for update;
+  insert into kr_flow_stat (task_flow_id, task_id, registered_ts, place)
+    select execution, t.task_id, coalesce(t.registered_ts, now()), (select 0 from ms_flow f where f.task_id = t.task_id and f.max_running is not null)
+    from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq limit 1
+    on conflict (task_flow_id) do nothing;
+  update kr_flow_stat f set place = 0
+    where f.task_flow_id = execution and f.place = 2
+      and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 2));
+  select f.place is not distinct from 0 into gated from kr_flow_stat f where f.task_flow_id = execution;
+
+  -- Running with no watcher behind it is not running.
+  update kr_task_stat t set exec_status = 0, reason = null, revision = t.revision + 1
+    where t.task_flow_id = execution and t.exec_status = 1 and t.watcher_id is null;
+
+  loop
+    with edge as (
+      select t.task_exec_seq child, p.task_exec_seq parent,
+             umbel_satisfies(p.exec_status, p.reason) satisfied, p.exec_status = 9 and p.reason = 'skipped' skipped
+      from kr_task_stat t
+      cross join lateral unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) d(seq)
+      join kr_task_stat p on p.task_flow_id = execution and p.task_exec_seq = d.seq
+      where t.task_flow_id = execution
+    ), incoming as (
+      select child, count(*) filter (where not satisfied) waiting_on, count(*) filter (where not skipped) live from edge group by child
+    ), outgoing as (
+      select parent, array_agg(child order by child) releases from edge group by parent
+    ), fresh as (
+      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases
+      from kr_task_stat t
+      left join incoming i on i.child = t.task_exec_seq
+      left join outgoing o on o.parent = t.task_exec_seq
+      where t.task_flow_id = execution
+    ), wired as (
+      update kr_task_stat t set
+        depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
+        releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
+        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated,
+        exec_status = case when t.exec_status = 0 and f.live = 0 then 9 else t.exec_status end,
+        reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
+      from fresh f
+      where t.task_flow_id = execution and t.task_exec_seq = f.seq
+        and (t.waiting_on, t.live, t.releases, t.ready)
+          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated)
+      returning t.reason, t.live
+    )
+    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into skipped from wired;
+    exit when skipped = 0;
+  end loop;
+
+  select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
+           or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,
+         count(*) filter (where exec_status = 2 and reason = 'failed') failed,
+         count(*) filter (where exec_status = 2) suspended,
+         count(*) filter (where exec_status = 0) waiting
+    into counts from kr_task_stat where task_flow_id = execution;
+
+  -- Only a circle of hand-made rows can wait when nothing moves and nothing stands in its way.
+  if counts.active = 0 and counts.suspended = 0 and counts.waiting > 0
+     and not exists (select from kr_task_stat where task_flow_id = execution and exec_status not in (0, 3, 9) or exec_status = 9 and reason = 'aborted') then
+    update kr_task_stat t set exec_status = 2, reason = 'failed', suspended_ts = now(), revision = t.revision + 1,
+      error = jsonb_build_object('name', 'DependencyError', 'message', 'waits for itself: its predecessors depend on it in a circle; correct depends_task_exec_seq')
+      where t.task_flow_id = execution and t.exec_status = 0;
+    counts.failed := counts.waiting;
+  end if;
+
+  update kr_flow_stat f set
+    active = counts.active,
+    flow_status = s.status,
+    finished_ts = case when s.status in ('success', 'failed', 'aborted') then coalesce(f.finished_ts, now()) end,
+    place = case when s.status in ('success', 'aborted') and f.place is not null then 2 else f.place end
+  from (select case
+      when f.flow_status in ('paused', 'compensating') then f.flow_status
+      when counts.active > 0 then 'open'
+      when f.flow_status = 'aborted' then 'aborted'
+      when counts.failed > 0 then 'failed'
+      when counts.suspended > 0 or counts.waiting > 0 then 'open'
+      else 'success' end status
+    from kr_flow_stat f where f.task_flow_id = execution) s
+  where f.task_flow_id = execution;
+
+  perform pg_notify('umbel', json_build_object('pool', pool, 'priority', min(task_priority))::text)
+    from kr_task_stat where task_flow_id = execution and ready group by pool;
+  perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_wire_row()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if exists (select from kr_task_stat t
+             where t.task_flow_id = new.task_flow_id and t.task_exec_seq = new.task_exec_seq and t.waiting_on is null) then
+    perform umbel_wire(new.task_flow_id);
+  end if;
+  return null;
+end $function$;

@@ -1,0 +1,84 @@
+// The HTTP application: limits, headers, errors, and the list of its routes. Called by cmd/, listened to by serve.ts.
+import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Registrar } from '../registrar/registrar.ts';
+import { UmbelError } from '../errors.ts';
+import { makeErrorHandler } from './errors.ts';
+import { setHeaders } from './headers.ts';
+import { readJsonBodies } from './json.ts';
+import { answerMissingRoutes } from './missing.ts';
+import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
+import { addDocs } from './routes/docs.ts';
+import { addEchoRoutes } from './routes/echo.ts';
+import { addExecutionRoutes } from './routes/executions.ts';
+import { addHealthRoutes } from './routes/health.ts';
+import { addRegisterRoute } from './routes/register.ts';
+
+export type App = FastifyInstance<
+  Server,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+export interface HttpLog {
+  warn: (details: object, message: string) => void;
+  error: (details: object, message: string) => void;
+}
+
+export interface AppDeps extends Registrar {
+  log: HttpLog;
+  /** Default: everybody is the local user, who may do everything. */
+  authenticate?: Authenticate;
+}
+
+const BODY_LIMIT = 1 << 20;
+/** 256 characters of an id, each up to 12 bytes when percent-encoded, and some to spare for saying that one is too long. */
+const LONGEST_PARAM = 8192;
+const SLOW_MS = 1000;
+
+/** Ready to listen or to inject into; rejects when a route and the permission table disagree. */
+export async function makeApp(deps: AppDeps): Promise<App> {
+  const answerError = makeErrorHandler(deps.log);
+  const app: App = fastify({
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 72_000,
+    http: { headersTimeout: 10_000 },
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: LONGEST_PARAM },
+    frameworkErrors: (error, request, reply) => answerError(error, request, setHeaders(reply)),
+  })
+    .withTypeProvider<TypeBoxTypeProvider>()
+    .setValidatorCompiler(TypeBoxValidatorCompiler);
+  app.setErrorHandler(answerError);
+  app.addHook('onRequest', (request, reply, done) => {
+    setHeaders(reply);
+    done(
+      request.url.includes('%00')
+        ? new UmbelError('PATH_INVALID', { reason: 'it holds a NUL character' })
+        : undefined,
+    );
+  });
+  logSlowRequests(app, deps.log);
+  readJsonBodies(app);
+  answerMissingRoutes(app);
+  guardRoutes(app, deps.authenticate ?? (() => LOCAL_CALLER));
+  await addDocs(app);
+  addRegisterRoute(app, deps);
+  addExecutionRoutes(app, deps);
+  addHealthRoutes(app, deps);
+  addEchoRoutes(app);
+  await app.ready();
+  return app;
+}
+
+function logSlowRequests(app: App, log: HttpLog): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    const ms = Math.round(reply.elapsedTime);
+    if (ms > SLOW_MS) log.warn({ method: request.method, url: request.url, ms }, 'slow request');
+    done();
+  });
+}

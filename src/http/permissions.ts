@@ -1,0 +1,87 @@
+// Which permission each route needs: the one table, and the guard that app.ts puts before every route.
+// A route that is not in the table, or an entry without a route, keeps the app from starting.
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
+import { UmbelError } from '../errors.ts';
+
+/** `public` needs no caller; `docs` any caller. */
+export type Permission = 'public' | 'docs' | 'executions.start' | 'executions.read';
+
+/** Who asks. The tenant comes from here alone, never from what was sent. */
+export interface Caller {
+  user: string;
+  tenant: string;
+  permissions: 'all' | ReadonlySet<string>;
+}
+
+/** `METHOD pattern` of every route; HEAD goes with its GET. */
+export const PERMISSIONS: Readonly<Record<string, Permission>> = {
+  'GET /healthz': 'public',
+  'GET /readyz': 'public',
+  'GET /echo': 'public',
+  'POST /echo': 'public',
+  'GET /openapi.json': 'docs',
+  'GET /docs': 'docs',
+  'GET /docs/': 'docs',
+  'GET /docs/json': 'docs',
+  'GET /docs/yaml': 'docs',
+  'GET /docs/static/index.html': 'docs',
+  'GET /docs/static/swagger-initializer.js': 'docs',
+  'GET /docs/static/*': 'docs',
+  'POST /register/*': 'executions.start',
+  'GET /executions': 'executions.read',
+  'GET /executions/:id': 'executions.read',
+};
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the guard before anything of the request's body is read. */
+    caller: Caller;
+  }
+}
+
+/** Who asks under `AUTH=off`, whoever it is. */
+export const LOCAL_CALLER: Caller = { user: 'local', tenant: 'local', permissions: 'all' };
+
+export type Authenticate = (request: FastifyRequest) => Caller;
+
+/** Must be called before the first route is added. */
+export function guardRoutes(
+  app: FastifyInstance,
+  authenticate: Authenticate,
+  table: Readonly<Record<string, Permission>> = PERMISSIONS,
+): void {
+  const unused = new Set(Object.keys(table));
+  app.decorateRequest('caller', null as unknown as Caller);
+  app.addHook('onRoute', (route) => {
+    const name = nameRoute(route);
+    unused.delete(name);
+    const permission = table[name];
+    if (permission === undefined) throw new Error(`Route "${name}" has no entry in src/http/permissions.ts.`);
+    guardRoute(route, permission, authenticate);
+  });
+  app.addHook('onReady', async () => {
+    if (unused.size > 0) {
+      throw new Error(`src/http/permissions.ts names routes that do not exist: ${[...unused].join(', ')}.`);
+    }
+  });
+}
+
+function nameRoute({ method, url }: RouteOptions): string {
+  return `${String(method).replace(/^HEAD$|^GET,HEAD$|^HEAD,GET$/, 'GET')} ${url}`;
+}
+
+function guardRoute(route: RouteOptions, permission: Permission, authenticate: Authenticate): void {
+  if (permission === 'public') return;
+  const inner = route.onRequest === undefined ? [] : [route.onRequest].flat();
+  route.onRequest = [
+    (request, _reply, done) => {
+      request.caller = authenticate(request);
+      done(mayPass(request.caller, permission) ? undefined : new UmbelError('NOT_ALLOWED', { permission }));
+    },
+    ...inner,
+  ];
+}
+
+function mayPass({ permissions }: Caller, permission: Permission): boolean {
+  return permission === 'docs' || permissions === 'all' || permissions.has(permission);
+}

@@ -1,0 +1,16 @@
+// The package's public entry: what a user's program imports from 'umbel'.
+export { Type, type Static } from 'typebox';
+export type { Json } from './dag/vocabulary.ts';
+export {
+  defineProgram,
+  type Context,
+  type Program,
+  type ProgramDefinition,
+  type ProgramLog,
+} from './programs/program.ts';
+export {
+  NonRetryable,
+  ProgramError,
+  RetryAfter,
+  type ProgramErrorOptions,
+} from './programs/program-error.ts';

@@ -1,0 +1,31 @@
+// The registrar of a process: what the outside may ask for, bound to its database. Made in cmd/, used by http/ and cmd/.
+import type { Database } from '../sql/database.ts';
+import { readDefinitions, storePlan } from '../sql/definitions.ts';
+import { listExecutions, readExecution } from '../sql/executions.ts';
+import { registerExecutions } from '../sql/register.ts';
+import { makeExecutionReader, type ExecutionReader } from './executions.ts';
+import { findUnreadiness } from './readiness.ts';
+import { makeRegister, type Register, type RegisterDeps } from './register.ts';
+
+export interface Registrar {
+  register: Register;
+  executions: ExecutionReader;
+  /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
+  findUnreadiness: () => Promise<string | null>;
+}
+
+export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['wake'] }): Registrar {
+  return {
+    register: makeRegister({
+      readDefinitions: (flows) => readDefinitions(db, flows),
+      storePlan: (plan) => storePlan(db, plan),
+      registerExecutions: (batch) => registerExecutions(db, batch),
+      wake,
+    }),
+    findUnreadiness: () => findUnreadiness(db),
+    executions: makeExecutionReader({
+      listExecutions: (filter) => listExecutions(db.kysely, filter),
+      readExecution: (which) => readExecution(db.kysely, which),
+    }),
+  };
+}

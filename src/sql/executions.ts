@@ -1,0 +1,147 @@
+// Reads executions and their tasks. Called by registrar/executions.ts.
+import { sql } from 'kysely';
+import type { ExecStatus, Json, JsonObject } from '../dag/vocabulary.ts';
+import type { Db } from './database.ts';
+
+export interface ExecutionRow {
+  id: string;
+  flow: string;
+  version: string | null;
+  tenant: string;
+  status: string;
+  input: Json;
+  output: Json;
+  /** Its own, or else that of its first failed task. */
+  error: Json;
+  trigger: Json;
+  parent: string | null;
+  /** Whether it stands in line for one of its flow's places (`max_running`). */
+  queued: boolean;
+  registeredAt: Date;
+  /** The same to the microsecond, to go on from. */
+  registeredText: string;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  deadline: Date | null;
+}
+
+export interface TaskRow {
+  seq: string;
+  /** null: inserted by hand, with no definition under its task_id and task_seq. */
+  step: string | null;
+  program: string | null;
+  execStatus: ExecStatus;
+  reason: string | null;
+  attempt: number;
+  priority: string;
+  pool: string;
+  params: JsonObject;
+  input: Json;
+  output: Json;
+  error: Json;
+  /** Exec seqs of the predecessors that it still waits for. */
+  waitsFor: string[];
+  /** null: inserted or edited by hand and not wired yet. */
+  waitingOn: number | null;
+  ready: boolean;
+  hold: boolean;
+  /** Whether a live watcher serves its pool. */
+  served: boolean;
+  registeredAt: Date | null;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  suspendedAt: Date | null;
+}
+
+/** Where a list goes on: after the execution with these values. */
+export interface ListPosition {
+  registeredText: string;
+  id: string;
+}
+
+export interface ListFilter {
+  tenant: string;
+  flow: string | null;
+  status: string | null;
+  after: ListPosition | null;
+  limit: number;
+}
+
+/** Newest first. */
+export async function listExecutions(db: Db, filter: ListFilter): Promise<ExecutionRow[]> {
+  const { tenant, flow, status, after, limit } = filter;
+  const { rows } = await sql<ExecutionRow>`
+    select * from (${selectExecutions}) e
+    where e.tenant = ${tenant}
+      and (${flow}::text is null or e.flow = ${flow})
+      and (${after?.id ?? null}::text is null
+        or (e."registeredAt", e.id) < (${after?.registeredText ?? null}::timestamptz, ${after?.id ?? null}::text collate "C"))
+      and (${status}::text is null or e.status = ${status})
+    order by e."registeredAt" desc, e.id desc
+    limit ${limit}`.execute(db);
+  return rows;
+}
+
+/** One execution with its tasks in order of exec seq, both as of one moment; null when the tenant has none with this id. */
+export async function readExecution(
+  db: Db,
+  { tenant, id }: { tenant: string; id: string },
+): Promise<{ execution: ExecutionRow; tasks: TaskRow[] } | null> {
+  return db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (tx) => {
+      const { rows } = await sql<ExecutionRow>`
+        select * from (${selectExecutions}) e where e.id = ${id} and e.tenant = ${tenant}`.execute(tx);
+      const [execution] = rows;
+      return execution === undefined ? null : { execution, tasks: await readTasks(tx, id) };
+    });
+}
+
+const livePools = sql`select w.pool from kr_watcher w where w.lease_until > now()`;
+
+// An open execution is running, waiting, pending or stopped by what its tasks do.
+const selectExecutions = sql`
+  select f.task_flow_id id, f.task_id flow, f.version, f.tenant, f.input, f.output, f.trigger, f.parent_flow_id parent,
+    coalesce(f.error, case when f.flow_status = 'failed' then t.error end) error,
+    case
+      when f.flow_status <> 'open' then f.flow_status
+      when t.moving and not t.served then 'stopped'
+      when not t.begun then 'pending'
+      when t.moving then 'running'
+      else 'waiting'
+    end status,
+    f.place is not distinct from 0 queued,
+    f.registered_ts "registeredAt", f.finished_ts "finishedAt", f.deadline_ts deadline, t.started_ts "startedAt",
+    to_char(f.registered_ts at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') "registeredText"
+  from kr_flow_stat f cross join lateral (
+    select min(k.started_ts) started_ts,
+      coalesce(bool_or(k.started_ts is not null or k.exec_status <> 0), false) begun,
+      coalesce(bool_or(k.ready or k.exec_status = 1), false) moving,
+      coalesce(bool_or((k.ready or k.exec_status = 1) and k.pool in (${livePools})), false) served,
+      (array_agg(k.error order by k.task_exec_seq) filter (where k.exec_status = 2 and k.reason = 'failed'))[1] error
+    from kr_task_stat k where k.task_flow_id = f.task_flow_id
+  ) t`;
+
+async function readTasks(db: Db, id: string): Promise<TaskRow[]> {
+  const { rows } = await sql<TaskRow>`
+    select trim_scale(t.task_exec_seq)::text seq,
+      coalesce(p.step, d.step_id, trim_scale(d.task_seq)::text) step, coalesce(p.program, d.program) program,
+      t.exec_status::int "execStatus", t.reason, t.attempt, trim_scale(t.task_priority)::text priority, t.pool,
+      t.parameters params, t.input, t.result output, t.error,
+      array(
+        select trim_scale(b.task_exec_seq)::text
+        from unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) u(seq)
+        join kr_task_stat b on b.task_flow_id = t.task_flow_id and b.task_exec_seq = u.seq
+        where not umbel_satisfies(b.exec_status, b.reason) order by b.task_exec_seq
+      ) "waitsFor",
+      t.waiting_on "waitingOn", t.ready, t.hold, t.pool in (${livePools}) served,
+      t.registered_ts "registeredAt", t.started_ts "startedAt", t.finished_ts "finishedAt", t.suspended_ts "suspendedAt"
+    from kr_task_stat t
+    left join ms_plan p on p.version = t.version and p.task_exec_seq = t.task_exec_seq
+    left join ms_task_definition d on t.version is null and d.task_id = t.task_id and d.task_seq = t.task_seq
+    where t.task_flow_id = ${id}
+    order by t.task_exec_seq`.execute(db);
+  return rows;
+}

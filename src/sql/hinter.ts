@@ -1,0 +1,34 @@
+// Coalesces hints to other processes: the first goes at once, those of the next milliseconds together. Before PostgreSQL 19 each
+// NOTIFY takes a lock on the whole database at commit, so it never rides in a hot transaction.
+import type { Logger } from '../log.ts';
+import type { Database } from './database.ts';
+import { sendHint } from './wake.ts';
+
+export interface Hinter {
+  /** Tells watchers of other processes that something of this priority is ready in a pool. */
+  hint(pool: string, priority: number): void;
+}
+
+export function makeHinter(db: Database, log: Logger, everyMs = 10): Hinter {
+  const pending = new Map<string, number>();
+  let waiting = false;
+  const flush = () => {
+    for (const [pool, priority] of pending)
+      void sendHint(db, { pool, priority }).catch((error: unknown) =>
+        log.debug({ err: error }, 'hint not sent'),
+      );
+    pending.clear();
+  };
+  const open = () => {
+    waiting = pending.size > 0;
+    if (!waiting) return;
+    flush();
+    setTimeout(open, everyMs).unref();
+  };
+  return {
+    hint(pool, priority) {
+      pending.set(pool, Math.min(priority, pending.get(pool) ?? priority));
+      if (!waiting) open();
+    },
+  };
+}

@@ -1,0 +1,113 @@
+// Begins held tasks up to the number of workers, and turns their outcomes into records for the next turn.
+import type { TaskError } from '../dag/outcome.ts';
+import type { Logger } from '../log.ts';
+import type { ProgramLog } from '../programs/program.ts';
+import type { Registry } from '../programs/registry.ts';
+import type { Ended } from '../sql/advance.ts';
+import type { Ahead } from './ahead.ts';
+import { begin, dequeue, end, letGo, type Holding, type Holdings } from './holdings.ts';
+import { runTask, type Attempt, type RanOutcome } from './run.ts';
+import { makeStop } from './stop.ts';
+import type { Waker } from './waker.ts';
+
+export interface BeginDeps {
+  registry: Registry;
+  holdings: Holdings;
+  ahead: Ahead;
+  waker: Waker;
+  workers: number;
+  log: Logger;
+  /** Once true, nothing more begins. */
+  isClosed: () => boolean;
+  /** The holding was stopped so that it goes back to Wait: its outcome is not recorded. */
+  onReturned: (holding: Holding) => void;
+}
+
+/** Given as the reason to programs that outlast the grace time; such an attempt is handed back, not recorded. */
+export const HANDED_BACK = Object.assign(new Error('the watcher is shutting down'), {
+  name: 'CancelledError',
+});
+
+/** Given to programs whose tasks are another watcher's now, since this one was declared dead. */
+export const DISOWNED = Object.assign(new Error('the lease of this watcher ran out'), {
+  name: 'CancelledError',
+});
+
+/** Returns the function that begins whatever may begin now. */
+export function makeBegin(deps: BeginDeps): () => void {
+  const { holdings, workers } = deps;
+  const beginNext = () => {
+    while (!deps.isClosed() && holdings.running.size < workers) {
+      const holding = dequeue(holdings);
+      if (!holding) return;
+      beginTask(deps, holding, beginNext);
+    }
+  };
+  return beginNext;
+}
+
+function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
+  const stop = makeStop();
+  begin(deps.holdings, holding, stop, performance.now());
+  void runTask(deps.registry, attemptOf(holding, deps.log), {}, stop)
+    .then((outcome) => settle(deps, holding, outcome))
+    .then(beginNext)
+    .then(() => deps.waker.wake());
+}
+
+function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
+  const age = performance.now() - holding.began!;
+  deps.ahead.learn(age);
+  const stopped = holding.stop?.error;
+  if (stopped === HANDED_BACK || stopped === DISOWNED) {
+    letGo(deps.holdings, holding);
+    if (stopped === HANDED_BACK) deps.onReturned(holding);
+    return;
+  }
+  if (outcome.kind === 'failed') logFailure(deps.log, holding, outcome.error);
+  end(deps.holdings, holding, recordOf(holding, outcome, age));
+}
+
+function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
+  const { program, step, input } = prepared!;
+  return {
+    program,
+    parameters: task.parameters,
+    input,
+    attempt: task.attempt,
+    idempotencyKey: `${task.flow}:${task.seq}`,
+    execution: { id: task.flow, flow: task.taskId },
+    step: { id: step, seq: task.taskSeq },
+    log: makeTaskLog(log, task.flow, task.seq),
+  };
+}
+
+function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
+  const at = { execution, seq };
+  return {
+    debug: (message, fields) => log.debug({ ...fields, ...at }, message),
+    info: (message, fields) => log.info({ ...fields, ...at }, message),
+    warn: (message, fields) => log.warn({ ...fields, ...at }, message),
+    error: (message, fields) => log.error({ ...fields, ...at }, message),
+  };
+}
+
+function recordOf({ task: { flow, seq, attempt } }: Holding, outcome: RanOutcome, age: number): Ended {
+  return outcome.kind === 'finished'
+    ? { flow, seq, attempt, age, status: 'finished', result: outcome.text, error: null }
+    : { flow, seq, attempt, age, status: 'failed', result: null, error: JSON.stringify(outcome.error) };
+}
+
+function logFailure(log: Logger, { task, prepared }: Holding, error: TaskError): void {
+  log.warn(
+    {
+      execution: task.flow,
+      seq: task.seq,
+      flow: task.taskId,
+      program: prepared?.program,
+      attempt: task.attempt,
+      error: error.name,
+    },
+    `task suspended: ${error.message}`,
+  );
+}

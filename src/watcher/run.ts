@@ -1,0 +1,158 @@
+// Runs one claimed task: from the row's program name and parameter text to an outcome. Called by the loop.
+// Whatever a program does, `runTask` answers with an outcome and never throws.
+import type { Outcome } from '../dag/outcome.ts';
+import type { Json, Problem } from '../dag/vocabulary.ts';
+import { ProgramError } from '../programs/program-error.ts';
+import type { Context, Program, ProgramLog } from '../programs/program.ts';
+import { readParameters } from '../programs/parameters.ts';
+import type { Registry } from '../programs/registry.ts';
+import { writeJson } from './result.ts';
+import { makeStop, type Stop } from './stop.ts';
+import { describeError } from './task-error.ts';
+
+/** One attempt as claimed: what the rows say, and what the program is told. */
+export interface Attempt {
+  /** null: no definition row names the program. */
+  program: string | null;
+  /** The row's `parameters`, unparsed. */
+  parameters: string;
+  /** Needed only when the program declares `readsInput`. */
+  input?: Json;
+  /** 1 for the first attempt. */
+  attempt: number;
+  idempotencyKey: string;
+  execution: { id: string; flow: string };
+  step: { id: string; seq: string };
+  log: ProgramLog;
+}
+
+export interface Limits {
+  /** Milliseconds for this attempt; null: none; absent: what the program declares. */
+  timeout?: number | null;
+  /** Bytes of a result; 1 MiB when absent. */
+  resultBytes?: number;
+}
+
+/** An outcome that carries a result also as the JSON text that was checked, so that it is written once. */
+export type RanOutcome =
+  Exclude<Outcome, { kind: 'finished' }> | { kind: 'finished'; result: Json; text: string };
+
+const RESULT_LIMIT = 1024 * 1024;
+// A longer timer would overflow Node's 32 bits and fire at once; this is 24 days.
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Runs the attempt to its outcome; `stop` ends it from outside. */
+export async function runTask(
+  registry: Registry,
+  attempt: Attempt,
+  limits: Limits = {},
+  stop: Stop = makeStop(),
+): Promise<RanOutcome> {
+  try {
+    const raw = parseParameters(attempt.parameters);
+    const program = findProgram(registry, attempt);
+    const params = checkParameters(program, raw);
+    const context = makeContext(attempt, params, program, stop);
+    const result = await runWithin(
+      limits.timeout === undefined ? program.timeout : limits.timeout,
+      program,
+      context,
+      stop,
+    );
+    return finish(program, result, limits.resultBytes ?? RESULT_LIMIT);
+  } catch (thrown) {
+    return { kind: 'failed', error: describeError(thrown) };
+  }
+}
+
+function parseParameters(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw refuse(
+      'InvalidParametersError',
+      `the parameters of the task are not JSON: ${(cause as Error).message}`,
+    );
+  }
+}
+
+function findProgram(registry: Registry, { program: name, execution, step }: Attempt): Program {
+  if (name === null)
+    throw refuse(
+      'UnknownProgramError',
+      `no row of ms_task_definition has task_id "${execution.flow}" and task_seq ${step.seq}, so no program is known`,
+    );
+  const program = registry.get(name);
+  if (!program) throw refuse('UnknownProgramError', registry.describeUnknown(name));
+  return program;
+}
+
+function checkParameters(program: Program, raw: unknown): unknown {
+  const read = readParameters(program, raw);
+  if (read.ok) return read.params;
+  const problems = read.problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  throw refuse('InvalidParametersError', `${program.name} cannot run: ${problems}`, read.problems);
+}
+
+function makeContext(attempt: Attempt, params: unknown, program: Program, stop: Stop): Context {
+  return {
+    params,
+    input: program.readsInput ? (attempt.input ?? null) : null,
+    log: attempt.log,
+    // Lazy: most programs never look at it, and an AbortController costs more than the rest of this file.
+    get signal() {
+      return stop.signal;
+    },
+    attempt: attempt.attempt,
+    idempotencyKey: attempt.idempotencyKey,
+    execution: attempt.execution,
+    step: attempt.step,
+  };
+}
+
+/** What the program returns, unless the time is over or it is stopped before: then it is awaited no longer. */
+function runWithin(timeout: number | null, program: Program, context: Context, stop: Stop): unknown {
+  if (stop.error) throw stop.error;
+  const returned = program.run(context);
+  if (!isThenable(returned)) return returned;
+  return new Promise((resolve, reject) => {
+    const timer =
+      timeout === null
+        ? undefined
+        : setTimeout(() => stop.stop(timedOut(program, timeout)), Math.min(timeout, LONGEST_TIMER));
+    // A rejection that comes after a stop lands here too, so it is never unhandled.
+    void Promise.resolve(returned)
+      .then(resolve, reject)
+      .then(() => clearTimeout(timer));
+    stop.onStop((error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+  });
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
+}
+
+function timedOut(program: Program, timeout: number): Error {
+  return refuse('TimeoutError', `${program.name} did not end within ${timeout} ms`);
+}
+
+function finish(program: Program, result: unknown, limit: number): RanOutcome {
+  const written = writeJson(result, limit);
+  if ('problem' in written) throw refuse('ResultError', `the result of ${program.name} ${written.problem}`);
+  return { kind: 'finished', result: (result ?? null) as Json, text: written.text };
+}
+
+// The engine's own refusals: where in the engine they were raised helps nobody, so they carry no stack.
+function refuse(name: string, message: string, problems?: Problem[]): Error {
+  const details = problems
+    ? { problems: problems.map(({ path, message }) => ({ path, message })) }
+    : undefined;
+  const error = new ProgramError(message, details ? { name, details } : { name });
+  delete error.stack;
+  return error;
+}

@@ -1,0 +1,146 @@
+// A watcher: membership, loop and ears put together. Made by cmd/; one a process.
+import { hostname } from 'node:os';
+import type { Logger } from '../log.ts';
+import type { Registry } from '../programs/registry.ts';
+import { admitExecutions } from '../sql/admit.ts';
+import type { Database } from '../sql/database.ts';
+import { makeHinter } from '../sql/hinter.ts';
+import type { WatcherRecord } from '../sql/leases.ts';
+import type { Hint } from '../sql/wake.ts';
+import { keepListening } from './ears.ts';
+import { makeAhead } from './ahead.ts';
+import { DISOWNED, makeBegin } from './begin.ts';
+import { drain, stopRunning } from './drain.ts';
+import { forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
+import { makeLoop } from './loop.ts';
+import { join, makeMembership, type Membership } from './membership.ts';
+import { makeClaimPosition } from './position.ts';
+import { makePrepare } from './prepare.ts';
+import { makeWaker, type Waker } from './waker.ts';
+
+export interface WatcherOptions {
+  db: Database;
+  /** Where to listen for hints; a connection of its own. */
+  url: string;
+  registry: Registry;
+  log: Logger;
+  /** The one pool of tasks that it serves. */
+  pool: string;
+  /** Programs that run at once. */
+  workers: number;
+  /** Milliseconds between looks when nothing wakes it. */
+  pollInterval: number;
+  /** Milliseconds of silence after which others take its tasks back. */
+  lease: number;
+  /** Losses after which a task is suspended. */
+  lostLimit?: number;
+  /** Umbel's version, for `kr_watcher`. */
+  release: string;
+}
+
+export interface Watcher {
+  start(): Promise<void>;
+  /** Claims no more, lets programs end for `grace` milliseconds, hands the rest back, and signs off. */
+  stop(grace: number): Promise<void>;
+  /** Something of this priority became ready in a pool, in this process. */
+  hint(pool: string, priority: number): void;
+}
+
+const LOST_LIMIT = 3;
+
+export function makeWatcher(options: WatcherOptions): Watcher {
+  const { db, log, pool } = options;
+  const parts = makeParts(options);
+  const { holdings, membership, position, waker, loop, returned } = parts;
+  let running = Promise.resolve();
+  let deaf = async () => {};
+
+  const hint = (hinted: string, priority: number) => {
+    if (hinted !== pool) return;
+    position.hint(priority);
+    waker.wake();
+  };
+  const hear = (heard: Hint) => {
+    if ('pool' in heard) return hint(heard.pool, heard.priority);
+    admitExecutions(db, [heard.places]).catch((error: unknown) =>
+      log.debug({ err: error }, 'admission put off'),
+    );
+  };
+
+  return {
+    hint,
+    async start() {
+      await join(membership);
+      deaf = keepListening(options.url, hear, () => waker.wake(), log);
+      running = loop.run();
+      log.info({ watcher: membership.id, pool, workers: options.workers }, 'watching');
+    },
+    async stop(grace) {
+      parts.close();
+      await deaf();
+      await drain({ db, holdings, membership, loop, running, returned, log }, grace);
+    },
+  };
+}
+
+/** The pieces that share what the watcher holds. */
+function makeParts(options: WatcherOptions) {
+  const { db, log, registry, workers, pool, pollInterval } = options;
+  const waker = makeWaker();
+  const holdings = makeHoldings();
+  const ahead = makeAhead();
+  const position = makeClaimPosition();
+  const returned: Holding[] = [];
+  let closed = false;
+  const membership = makeOwnMembership(options, holdings, waker);
+  const onReturned = (holding: Holding) => returned.push(holding);
+  const beginNext = makeBegin({
+    registry,
+    holdings,
+    ahead,
+    waker,
+    workers,
+    log,
+    isClosed: () => closed,
+    onReturned,
+  });
+  const prepare = makePrepare(db, registry);
+  const hinter = makeHinter(db, log);
+  const loop = makeLoop({
+    db,
+    pool,
+    workers,
+    pollInterval,
+    membership,
+    holdings,
+    ahead,
+    position,
+    waker,
+    beginNext,
+    log,
+    prepare,
+    hinter,
+  });
+  return { waker, holdings, position, membership, loop, returned, close: () => (closed = true) };
+}
+
+function makeOwnMembership(options: WatcherOptions, holdings: Holdings, waker: Waker): Membership {
+  const { db, log, lostLimit = LOST_LIMIT } = options;
+  const onGone = () => {
+    forget(holdings);
+    stopRunning(holdings, DISOWNED);
+    waker.wake();
+  };
+  return makeMembership({
+    db,
+    log,
+    lostLimit,
+    record: recordOf(options),
+    onReady: () => waker.wake(),
+    onGone,
+  });
+}
+
+function recordOf({ pool, workers, registry, release, lease }: WatcherOptions): WatcherRecord {
+  return { name: `${hostname()}:${process.pid}`, pool, workers, programs: registry.names(), release, lease };
+}

@@ -1,0 +1,28 @@
+// The HTTP application over stand-ins for the registrar, for tests of what HTTP itself promises.
+import { makeApp, type AppDeps } from '../../src/http/app.ts';
+import type { RegisterRequest } from '../../src/registrar/register.ts';
+import type { ListRequest } from '../../src/registrar/executions.ts';
+
+/** Remembers what reached the registrar and what was logged; `rest` replaces parts. */
+export async function makeTestApp(rest: Partial<AppDeps> = {}) {
+  const registered: RegisterRequest[] = [];
+  const listed: ListRequest[] = [];
+  const logged: object[] = [];
+  const app = await makeApp({
+    register: async (request) => {
+      registered.push(request);
+      return { outcome: 'registered', id: `id-${registered.length}` };
+    },
+    executions: {
+      list: async (request) => {
+        listed.push(request);
+        return { data: [] };
+      },
+      read: () => Promise.reject(new Error('no execution here')),
+    },
+    findUnreadiness: async () => null,
+    log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
+    ...rest,
+  });
+  return { app, registered, listed, logged };
+}
