@@ -38,39 +38,51 @@ insert into ms_flow (task_id) select distinct task_id from ms_task_definition or
 
 -- Executions -------------------------------------------------------------------------------------------------------
 
--- Works out an execution's derived state from what stands in its rows: statuses and edges. The one definition of both counters, of ready and of active.
-create function umbel_wire(execution text) returns void language plpgsql as $$
+-- Works out an execution's derived state from what stands in its rows: statuses and edges. The one definition of both counters, of ready, of
+-- active and of the end of an execution; only `paused` and `compensating` are words of others, which it keeps.
+create function umbel_wire(execution text) returns void language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = on set enable_mergejoin = on set jit = off
+as $$
 declare
   gated boolean;
-  skips bigint;
+  spread bigint;
   counts record;
 begin
-  perform 1 from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq for update;
+  -- Before the locks: who adds to the same new execution at the same time waits here, and then sees the other's tasks.
   insert into kr_flow_stat (task_flow_id, task_id, registered_ts, place)
     select execution, t.task_id, coalesce(t.registered_ts, now()), (select 0 from ms_flow f where f.task_id = t.task_id and f.max_running is not null)
     from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq limit 1
     on conflict (task_flow_id) do nothing;
+  -- Twice: the first pass may wait for somebody who added tasks, which only the second one sees.
+  for pass in 1..2 loop
+    perform 1 from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq for update;
+  end loop;
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
-      and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 2));
+      and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
   select f.place is not distinct from 0 into gated from kr_flow_stat f where f.task_flow_id = execution;
 
-  -- Running with no watcher behind it is not running.
-  update kr_task_stat t set exec_status = 0, reason = null, revision = t.revision + 1
-    where t.task_flow_id = execution and t.exec_status = 1 and t.watcher_id is null;
+  -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
+  update kr_task_stat t set
+      exec_status = case when t.exec_status = 1 then 0 else t.exec_status end,
+      reason = case when t.exec_status = 1 then null else 'operator' end,
+      revision = t.revision + 1
+    where t.task_flow_id = execution
+      and (t.exec_status = 1 and t.watcher_id is null or t.exec_status in (2, 9) and t.reason is null);
 
   loop
     with edge as (
       select t.task_exec_seq child, p.task_exec_seq parent,
-             umbel_satisfies(p.exec_status, p.reason) satisfied, p.exec_status = 9 and p.reason = 'skipped' skipped
+             p.task_exec_seq is null or umbel_satisfies(p.exec_status, p.reason) satisfied,
+             coalesce(p.exec_status = 9 and p.reason = 'skipped', false) skipped
       from kr_task_stat t
       cross join lateral unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) d(seq)
-      join kr_task_stat p on p.task_flow_id = execution and p.task_exec_seq = d.seq
+      left join kr_task_stat p on p.task_flow_id = execution and p.task_exec_seq = d.seq
       where t.task_flow_id = execution
     ), incoming as (
       select child, count(*) filter (where not satisfied) waiting_on, count(*) filter (where not skipped) live from edge group by child
     ), outgoing as (
-      select parent, array_agg(child order by child) releases from edge group by parent
+      select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
     ), fresh as (
       select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases
       from kr_task_stat t
@@ -86,24 +98,24 @@ begin
         reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
-        and (t.waiting_on, t.live, t.releases, t.ready)
-          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated)
+        and (t.exec_status = 0 and f.live = 0 or (t.waiting_on, t.live, t.releases, t.ready)
+          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated))
       returning t.reason, t.live
     )
-    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into skips from wired;
-    exit when skips = 0;
+    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
+    exit when spread = 0;
   end loop;
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,
          count(*) filter (where exec_status = 2 and reason = 'failed') failed,
          count(*) filter (where exec_status = 2) suspended,
-         count(*) filter (where exec_status = 0) waiting
+         count(*) filter (where exec_status = 0) waiting,
+         count(*) filter (where not umbel_satisfies(exec_status, reason)) unsatisfied
     into counts from kr_task_stat where task_flow_id = execution;
 
-  -- Only a circle of hand-made rows can wait when nothing moves and nothing stands in its way.
-  if counts.active = 0 and counts.suspended = 0 and counts.waiting > 0
-     and not exists (select from kr_task_stat where task_flow_id = execution and exec_status not in (0, 3, 9) or exec_status = 9 and reason = 'aborted') then
+  -- Only a circle of hand-made rows can wait when nothing moves and nothing else stands in its way.
+  if counts.active = 0 and counts.waiting > 0 and counts.waiting = counts.unsatisfied then
     update kr_task_stat t set exec_status = 2, reason = 'failed', suspended_ts = now(), revision = t.revision + 1,
       error = jsonb_build_object('name', 'DependencyError', 'message', 'waits for itself: its predecessors depend on it in a circle; correct depends_task_exec_seq')
       where t.task_flow_id = execution and t.exec_status = 0;
@@ -118,31 +130,39 @@ begin
   from (select case
       when f.flow_status in ('paused', 'compensating') then f.flow_status
       when counts.active > 0 then 'open'
-      when f.flow_status = 'aborted' then 'aborted'
       when counts.failed > 0 then 'failed'
-      when counts.suspended > 0 or counts.waiting > 0 then 'open'
+      when counts.suspended > 0 then 'open'
+      when counts.unsatisfied > 0 then 'aborted'
       else 'success' end status
     from kr_flow_stat f where f.task_flow_id = execution) s
   where f.task_flow_id = execution;
 
+  -- Who is woken takes what is ready, or lets executions in: this one when it waits for a place, another when it gave one back.
   perform pg_notify('umbel', json_build_object('pool', pool, 'priority', min(task_priority))::text)
     from kr_task_stat where task_flow_id = execution and ready group by pool;
   perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
 end $$;
 
--- A change of exec_status that leaves the revision alone was made by hand: it wins, and is wired at commit.
+-- A change that leaves the revision alone was made by hand: it wins, and is wired at commit.
 create function umbel_hand_edit() returns trigger language plpgsql as $$
 begin
   new.revision := old.revision + 1;
   new.waiting_on := null;
   new.ready := false;
+  if new.depends_task_exec_seq <> old.depends_task_exec_seq and new.depends is not distinct from old.depends then
+    new.depends := null;
+  end if;
+  if new.exec_status is not distinct from old.exec_status then
+    return new;
+  end if;
   new.watcher_id := null;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
   end if;
   if new.exec_status = 3 and new.finished_ts is not distinct from old.finished_ts then new.finished_ts := now(); end if;
   if new.exec_status = 2 and new.suspended_ts is not distinct from old.suspended_ts then new.suspended_ts := now(); end if;
-  if new.exec_status = 0 then
+  if new.exec_status in (0, 1) then
+    new.exec_status := 0;
     new.error := null;
     new.lost := 0;
   end if;
@@ -150,7 +170,8 @@ begin
 end $$;
 
 create trigger umbel_hand_edit before update on kr_task_stat for each row
-  when (new.revision = old.revision and new.exec_status is distinct from old.exec_status)
+  when (new.revision = old.revision and (new.exec_status, new.reason, new.hold, new.depends_task_exec_seq, new.depends)
+    is distinct from (old.exec_status, old.reason, old.hold, old.depends_task_exec_seq, old.depends))
   execute function umbel_hand_edit();
 
 create function umbel_wire_row() returns trigger language plpgsql as $$
@@ -167,23 +188,20 @@ create constraint trigger umbel_wire after insert or update on kr_task_stat
   execute function umbel_wire_row();
 
 -- A deleted predecessor counts as satisfied: one row that is left is marked, so that the execution is wired once at commit.
+-- An execution without rows is gone.
 create function umbel_hand_delete() returns trigger language plpgsql as $$
-declare
-  marked bigint;
 begin
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
-    where t.task_flow_id = old.task_flow_id
-      and t.task_exec_seq = (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = old.task_flow_id order by k.task_exec_seq limit 1);
-  get diagnostics marked = row_count;
-  if marked = 0 then
-    delete from kr_flow_stat where task_flow_id = old.task_flow_id;
-  end if;
+    from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
+    cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
+    where t.task_flow_id = e.task_flow_id and t.task_exec_seq = k.task_exec_seq;
+  delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
+    where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id);
   return null;
 end $$;
 
-create trigger umbel_hand_delete after delete on kr_task_stat for each row
-  when (not umbel_satisfies(old.exec_status, old.reason))
-  execute function umbel_hand_delete();
+create trigger umbel_hand_delete after delete on kr_task_stat
+  referencing old table as gone for each statement execute function umbel_hand_delete();
 
 create function umbel_truncated() returns trigger language plpgsql as $$
 begin

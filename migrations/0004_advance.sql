@@ -85,8 +85,9 @@ begin
           where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
 
       return query with child as (
-        select u.*, u.freed and u.ours and row_number() over (order by not (u.freed and u.ours), u.priority, u.flow) <= want handed
+        select u.*, u.freed and u.ours and row_number() over claim_order <= want handed, row_number() over claim_order <= slots at_once
         from unnest(child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities) u(tid, flow, remaining, freed, ours, priority)
+        window claim_order as (order by not (u.freed and u.ours), u.priority, u.flow)
       ), released as (
         update kr_task_stat t set
           waiting_on = c.remaining,
@@ -94,7 +95,9 @@ begin
           exec_status = case when c.handed then 1 else t.exec_status end,
           watcher_id = case when c.handed then watcher else t.watcher_id end,
           attempt = case when c.handed then t.attempt + 1 else t.attempt end,
-          started_ts = case when c.handed then clock_timestamp() else t.started_ts end,
+          started_ts = case when not c.handed then t.started_ts when c.at_once then clock_timestamp() end,
+          finished_ts = case when not c.handed then t.finished_ts end, suspended_ts = case when not c.handed then t.suspended_ts end,
+          result = case when not c.handed then t.result end, error = case when not c.handed then t.error end,
           revision = t.revision + 1
         from child c where t.ctid = c.tid
         returning t.*, c.handed
@@ -154,26 +157,33 @@ as $$
 #variable_conflict use_column
 declare
   tids tid[]; locked_flows text[]; counts int[]; statuses text[];
+  ended record;
 begin
   select array_agg(k.tid), array_agg(u.flow), array_agg(k.active + u.moved), array_agg(k.flow_status)
     into tids, locked_flows, counts, statuses
     from unnest(flows, moved) u(flow, moved)
     cross join lateral (select f.ctid tid, f.active, f.flow_status from kr_flow_stat f where f.task_flow_id = u.flow for update) k;
-  return query with counted as (
+  for ended in with counted as (
     update kr_flow_stat f set
-      active = s.active, flow_status = s.status,
+      active = s.active, flow_status = case when s.status = 'stuck' then 'open' else s.status end,
       finished_ts = case when s.status in ('success', 'failed') then clock_timestamp() else f.finished_ts end,
       place = case when s.status = 'success' and f.place is not null then 2 else f.place end
     from (
       select c.tid, c.active, case when c.active > 0 or c.status <> 'open' then c.status else (
-          select case when bool_or(t.reason = 'failed') then 'failed' when count(*) > 0 then 'open' else 'success' end
-          from kr_task_stat t where t.task_flow_id = c.flow and t.exec_status = 2) end status
+          select case when bool_or(t.exec_status = 2 and t.reason = 'failed') then 'failed' when bool_or(t.exec_status = 2) then 'open'
+                      when count(*) > 0 then 'stuck' else 'success' end
+          from kr_task_stat t where t.task_flow_id = c.flow and not umbel_satisfies(t.exec_status, t.reason)) end status
       from unnest(tids, locked_flows, counts, statuses) c(tid, flow, active, status)) s
     where f.ctid = s.tid
-    returning f.task_flow_id, f.task_id, f.place
-  )
-  select 4::smallint, c.task_flow_id, null::numeric, c.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
-    from counted c where c.place = 2;
+    returning f.task_flow_id flow, f.place, s.status
+  ) select * from counted c where c.place = 2 or c.status = 'stuck' loop
+    -- Nothing moves, nothing is suspended, and yet tasks are left: aborted by hand, or a circle of hand-made rows.
+    if ended.status = 'stuck' then
+      perform umbel_wire(ended.flow);
+    end if;
+    return query select 4::smallint, f.task_flow_id, null::numeric, f.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
+      from kr_flow_stat f where f.task_flow_id = ended.flow and f.place = 2;
+  end loop;
 end $$;
 
 -- Down Migration

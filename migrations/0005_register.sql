@@ -26,6 +26,7 @@ begin
     select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, now(), case when f.max_running is not null then 0 end,
            f.roots
     from fresh f
+    order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
     on conflict (tenant, task_id, idempotency_key) where idempotency_key is not null do nothing
     returning task_flow_id
   ), task as (
@@ -61,7 +62,9 @@ create function umbel_override(parameters json, override jsonb) returns json lan
 $$;
 
 -- Gives free places of flows with max_running to the executions that have waited longest.
-create function umbel_admit_v1(flows text[]) returns int language plpgsql as $$
+create function umbel_admit_v1(flows text[]) returns int language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
 declare
   flow record;
   free bigint;
