@@ -94,7 +94,8 @@ export async function joinWatcher(db: Database, pool = 'default'): Promise<TestW
     lease: 3_600_000,
   });
   let claim = 0;
-  const call = (rest: Partial<AdvanceCall> = {}) => advance(db, { ...everything(id, pool), claim: ++claim, ...rest });
+  const call = (rest: Partial<AdvanceCall> = {}) =>
+    advance(db, { ...everything(id, pool), claim: ++claim, ...rest });
   return { id, call };
 }
 
@@ -126,7 +127,7 @@ export function failed({ flow, seq, attempt }: Claimed): Ended {
 /** Takes and finishes everything that becomes ready; returns `flow/seq` in the order of claiming. */
 export async function runAll(watcher: TestWatcher, first: Claimed[] = []): Promise<string[]> {
   const ran: string[] = [];
-  for (let ended = first.map((task) => finished(task)); ; ) {
+  for (let ended = first.map((task) => finished(task)); ;) {
     const { claimed } = await watcher.call({ ended });
     if (claimed.length === 0) return ran;
     ran.push(...claimed.map(({ flow, seq }) => `${flow}/${seq}`));
