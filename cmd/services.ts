@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import manifest from '../package.json' with { type: 'json' };
 import type { Settings } from '../src/config.ts';
-import { isUmbelError, messageOf } from '../src/errors.ts';
+import { isUmbelError } from '../src/errors.ts';
 import { makeApp } from '../src/http/app.ts';
 import { serve, stopServing } from '../src/http/serve.ts';
 import { makeLogger, type Logger } from '../src/log.ts';
@@ -33,7 +33,7 @@ export async function openService(settings: Settings, url: string, migrate: bool
   reportStrayErrors(log);
   const db = openDatabase({ url, max: 10, log });
   await waitForDatabase(db, { timeout: PATIENCE, log });
-  if (migrate) for (const name of await migrateUp({ url, log })) log.info({ migration: name }, 'migrated');
+  if (migrate) await migrateUp({ url, log });
   else await waitForMigrations(db, log);
   return { settings, log, url, db };
 }
@@ -92,22 +92,9 @@ export async function startRegisterServer(
     wakeOwn(pool, priority);
     hinter.hint(pool, priority);
   };
-  const app = await makeApp({
-    ...makeRegistrar({ db, wake }),
-    log,
-    findUnreadiness: () => findUnreadiness(db),
-  });
+  const app = await makeApp({ ...makeRegistrar({ db, wake }), log });
   const address = await serve(app, settings);
   return { address, stop: () => stopServing(app) };
-}
-
-async function findUnreadiness(db: Database): Promise<string | null> {
-  try {
-    await requireMigrations(db);
-    return null;
-  } catch (error) {
-    return messageOf(error);
-  }
 }
 
 /** What a program leaves behind after its task ended must not end the process that runs everybody's tasks. */

@@ -45,7 +45,7 @@ async function startAll(
 ): Promise<void> {
   const base = await openService(settings, database.url, true);
   const watcher = await makeOwnWatcher(base);
-  const server = await startRegisterServer(base, watcher.hint);
+  const server = await startRegisterServer(base, (pool, priority) => watcher.hint(pool, priority));
   const publicUrl = publicUrlOf(settings, server.address);
   const sampled = await insertSample(base.db, `${publicUrl}/echo`);
   await watcher.start();

@@ -47,7 +47,7 @@ export async function migrationStatus(db: Db, dir = MIGRATIONS_DIR): Promise<Mig
 }
 
 /** Names of the migrations still to run; `[]`: the schema is as this version needs it. A newer schema is fine. */
-async function pendingMigrations(db: Db, dir = MIGRATIONS_DIR): Promise<string[]> {
+export async function pendingMigrations(db: Db, dir = MIGRATIONS_DIR): Promise<string[]> {
   return (await migrationStatus(db, dir)).filter(({ ranAt }) => ranAt === null).map(({ name }) => name);
 }
 

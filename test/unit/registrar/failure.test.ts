@@ -3,8 +3,8 @@ import { UmbelError } from '../../../src/errors.ts';
 import { judgeFailure, nameFailure } from '../../../src/registrar/failure.ts';
 
 const coded = (code: string, message = 'x') => Object.assign(new Error(message), { code });
-async function named(error: Error): Promise<unknown> {
-  const [settled] = await Promise.allSettled([nameFailure(Promise.reject(error))]);
+async function named(cause: Error): Promise<unknown> {
+  const [settled] = await Promise.allSettled([nameFailure(Promise.reject(cause))]);
   return settled.status === 'rejected' ? settled.reason : settled.value;
 }
 
