@@ -188,7 +188,7 @@ describe.each(servers())('on $name', ({ server }) => {
         { status: 0, ready: true, watcher: null, started: null },
         { status: 0, ready: true, watcher: null, started: null },
       ]);
-      expect(rows.map(({ attempt }) => attempt).toSorted()).toEqual([0, 1]);
+      expect(new Set(rows.map(({ attempt }) => attempt))).toEqual(new Set([0, 1]));
     });
 
     test('leaves alone what is not held any more', async () => {
