@@ -1,10 +1,11 @@
 // Plays a script twice at once: on Postgres and on the pure model. The model test compares the two after every move.
 import { ExecStatus } from '../../src/dag/vocabulary.ts';
+import { admitExecutions } from '../../src/sql/admit.ts';
 import { type Claimed, type Ended, HEAD } from '../../src/sql/advance.ts';
 import type { Database } from '../../src/sql/database.ts';
 import { isRetryable } from '../../src/sql/failures.ts';
 import { rescueTasks, returnStrays, returnTasks } from '../../src/sql/leases.ts';
-import { blank, type ModelExecution, rowOf, runnableKeys, settleAll } from './ledger.ts';
+import { admitOldest, blank, type ModelExecution, rowOf, runnableKeys, settleAll } from './ledger.ts';
 import type { Move, Script, Turn } from './moves.ts';
 import { editByHand } from './operator.ts';
 import {
@@ -12,6 +13,7 @@ import {
   finished,
   FURTHER_ON,
   joinWatcher,
+  type PlannedFlow,
   planFlow,
   registerOne,
   type TestWatcher,
@@ -28,23 +30,36 @@ export interface World {
   db: Database;
   executions: ModelExecution[];
   hands: Hand[];
+  /** The flow with `max_running`. */
+  flow: string;
+  maxRunning: number;
 }
 
 /** Registers an execution of each graph and joins the watchers. */
 export async function beginWorld(db: Database, script: Script): Promise<World> {
   const executions: ModelExecution[] = [];
-  for (const steps of script.graphs) {
-    const planned = await planFlow(db, steps);
-    executions.push({
-      id: await registerOne(db, planned),
-      plan: planned.plan.map(({ execSeq, depends }) => ({ execSeq, depends })),
-      rows: new Map(planned.plan.map(({ execSeq }) => [execSeq, { status: ExecStatus.wait, reason: null }])),
-      books: new Map(planned.plan.map(({ execSeq }) => [execSeq, blank()])),
-    });
-  }
+  for (const steps of script.graphs)
+    executions.push(await beginExecution(db, await planFlow(db, steps), null));
+  const limited = await planFlow(db, script.limited, { maxRunning: script.maxRunning });
+  for (let n = 0; n < 3; n++)
+    executions.push(await beginExecution(db, limited, n < script.maxRunning ? 1 : 0));
   const hands: Hand[] = [];
   for (let n = 0; n < script.watchers; n++) hands.push(await joinHand(db));
-  return { db, executions, hands };
+  return { db, executions, hands, flow: limited.flow, maxRunning: script.maxRunning };
+}
+
+async function beginExecution(
+  db: Database,
+  planned: PlannedFlow,
+  place: number | null,
+): Promise<ModelExecution> {
+  return {
+    id: await registerOne(db, planned),
+    plan: planned.plan.map(({ execSeq, depends }) => ({ execSeq, depends })),
+    rows: new Map(planned.plan.map(({ execSeq }) => [execSeq, { status: ExecStatus.wait, reason: null }])),
+    books: new Map(planned.plan.map(({ execSeq }) => [execSeq, blank()])),
+    place,
+  };
 }
 
 /** Leaves nothing that the next world's watchers could take. */
@@ -62,6 +77,7 @@ export async function makeMove(world: World, move: Move): Promise<string[]> {
   if (move.kind === 'advance') return advanceTogether(world, move.turns);
   if (move.kind === 'return') return giveBack(world, move);
   if (move.kind === 'rescue') return rescueFrom(world, handOf(world, move.watcher));
+  if (move.kind === 'admit') return admit(world);
   await editByHand(world.db, world.executions, move.edits);
   settleAll(world);
   return [];
@@ -73,12 +89,21 @@ export async function runToQuiescence(world: World): Promise<string[]> {
   const turn = { outcomes: [], slots: 100, want: 100, urgent: 19, head: false, lost: false };
   for (let more = true; more;) {
     more = false;
+    complaints.push(...(await admit(world)));
     for (const watcher of world.hands.keys()) {
       complaints.push(...(await advanceTogether(world, [{ ...turn, watcher }])));
       more ||= world.hands[watcher]!.held.length > 0;
     }
   }
   return complaints;
+}
+
+async function admit(world: World): Promise<string[]> {
+  const waiting = world.executions.filter(({ place }) => place === 0);
+  admitOldest(world, world.maxRunning);
+  const expected = waiting.filter(({ place }) => place === 1).length;
+  const admitted = await admitExecutions(world.db, [world.flow]);
+  return admitted === expected ? [] : [`admitted ${admitted} executions, expected ${expected}`];
 }
 
 const handOf = ({ hands }: World, pick: number): Hand => hands[pick % hands.length]!;

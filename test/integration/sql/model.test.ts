@@ -3,7 +3,8 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExecStatus } from '../../../src/dag/vocabulary.ts';
 import { createDatabase, servers, type TestDatabase } from '../../support/database.ts';
-import { countActive, countWaitingOn, judgeExecution, listRunnable } from '../../support/model.ts';
+import { listClaimable } from '../../support/ledger.ts';
+import { countActive, countWaitingOn, judgeExecution } from '../../support/model.ts';
 import { randomScripts } from '../../support/moves.ts';
 import { beginWorld, endWorld, makeMove, runToQuiescence, type World } from '../../support/world.ts';
 
@@ -31,7 +32,7 @@ describe.each(servers())('on $name', ({ server }) => {
           expect(await runToQuiescence(world)).toEqual([]);
           const { postgres, model } = await lookAt(world, 'at the end');
           expect(postgres).toEqual(model);
-          expect(world.executions.flatMap(({ plan, rows }) => listRunnable(plan, rows))).toEqual([]);
+          expect(world.executions.flatMap((execution) => listClaimable(execution))).toEqual([]);
         } finally {
           await endWorld(world);
         }
@@ -56,8 +57,9 @@ async function lookAt(world: World, when: string) {
 
 function expectTasks({ executions }: World) {
   return executions
-    .flatMap(({ id, plan, rows, books }) => {
-      const runnable = listRunnable(plan, rows);
+    .flatMap((execution) => {
+      const { id, plan, rows, books } = execution;
+      const runnable = listClaimable(execution);
       return [...rows].map(([seq, { status, reason, hold }]) => ({
         flow: id,
         seq,
@@ -88,17 +90,23 @@ async function readTasks({ db }: World) {
 function expectExecutions({ executions }: World) {
   return executions
     .filter(({ rows }) => rows.size > 0)
-    .map(({ id, plan, rows }) => {
+    .map(({ id, plan, rows, place }) => {
       const status = judgeExecution(plan, rows);
       const open = status === 'running' || status === 'waiting';
-      return { flow: id, status: open ? 'open' : status, active: countActive(plan, rows), ended: !open };
+      return {
+        flow: id,
+        status: open ? 'open' : status,
+        active: countActive(plan, rows),
+        ended: !open,
+        place,
+      };
     })
     .toSorted((a, b) => (a.flow < b.flow ? -1 : 1));
 }
 
 async function readExecutions({ db, executions }: World) {
   const { rows } = await db.pool.query(
-    `select task_flow_id flow, flow_status status, active, finished_ts is not null ended from kr_flow_stat
+    `select task_flow_id flow, flow_status status, active, finished_ts is not null ended, place from kr_flow_stat
      where task_flow_id = any ($1) order by task_flow_id`,
     [executions.filter(({ rows }) => rows.size > 0).map(({ id }) => id)],
   );
