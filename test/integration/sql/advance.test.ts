@@ -110,7 +110,13 @@ describe.each(servers())('on $name', ({ server }) => {
       const { claimed } = await watcher.call();
       await watcher.call({ ended: [{ ...finished(claimed[0]!, '{"ok": [1]}'), age: 60_000 }] });
       const row = await readTask(db, id, 1);
-      expect(row).toMatchObject({ status: 3, reason: null, result: { ok: [1] }, error: null, suspended: null });
+      expect(row).toMatchObject({
+        status: 3,
+        reason: null,
+        result: { ok: [1] },
+        error: null,
+        suspended: null,
+      });
       expect(row.finished!.getTime() - row.started!.getTime()).toBeGreaterThanOrEqual(60_000);
     });
 
