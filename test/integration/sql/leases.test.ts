@@ -201,6 +201,15 @@ describe.each(servers())('on $name', ({ server }) => {
       expect(await readTask(db, id, 1)).toMatchObject({ status: 1, watcher: other.id, attempt: 2 });
     });
 
+    test('leaves alone what the same watcher has claimed anew', async () => {
+      const id = await register({ a: [] });
+      const { claimed } = await watcher.call();
+      await setStatus(db, id, 1, 0);
+      await watcher.call();
+      expect(await returnTasks(db, watcher.id, claimed, false)).toBe(0);
+      expect(await readTask(db, id, 1)).toMatchObject({ status: 1, attempt: 2 });
+    });
+
     test('leaves a task waiting whose predecessor was set back while it ran', async () => {
       const id = await register({ a: [], b: ['a'] });
       const { claimed } = await watcher.call();
