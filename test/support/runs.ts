@@ -113,15 +113,17 @@ function everything(watcher: number, pool: string): AdvanceCall {
   };
 }
 
+const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null };
+
 /** The attempt ended well. */
 export function finished({ flow, seq, attempt }: Claimed, result: string | null = null): Ended {
-  return { flow, seq, attempt, status: 'finished', age: 5, result, error: null };
+  return { ...NOTHING, flow, seq, attempt, status: 'finished', age: 5, result };
 }
 
 /** The attempt ended with an error. */
 export function failed({ flow, seq, attempt }: Claimed): Ended {
   const error = JSON.stringify({ name: 'ProgramError', message: 'no luck' });
-  return { flow, seq, attempt, status: 'failed', age: 5, result: null, error };
+  return { ...NOTHING, flow, seq, attempt, status: 'failed', reason: 'failed', age: 5, error };
 }
 
 /** Takes and finishes everything that becomes ready; returns `flow/seq` in the order of claiming. */
