@@ -126,6 +126,22 @@ export function failed({ flow, seq, attempt }: Claimed): Ended {
   return { ...NOTHING, flow, seq, attempt, status: 'failed', reason: 'failed', age: 5, error };
 }
 
+/** The attempt failed, and the task is to be tried again in an hour. */
+export function toBeRetried({ flow, seq, attempt }: Claimed): Ended {
+  const error = JSON.stringify({ name: 'ProgramError', message: 'no luck' });
+  return {
+    ...NOTHING,
+    flow,
+    seq,
+    attempt,
+    status: 'waiting',
+    reason: 'retry',
+    age: 5,
+    error,
+    delay: 3_600_000,
+  };
+}
+
 /** Takes and finishes everything that becomes ready; returns `flow/seq` in the order of claiming. */
 export async function runAll(watcher: TestWatcher, first: Claimed[] = []): Promise<string[]> {
   const ran: string[] = [];
