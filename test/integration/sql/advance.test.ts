@@ -98,6 +98,8 @@ describe.each(servers())('on $name', ({ server }) => {
           version: flow.version,
           input: '{"n": [1]}',
           depends: [],
+          retried: 0,
+          checkpoint: null,
           handedOver: false,
         },
       ]);
