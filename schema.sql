@@ -80,8 +80,8 @@ COMMENT ON COLUMN kr_task_stat.attempt IS 'times claimed; fences late answers';
 COMMENT ON COLUMN kr_task_stat.lost IS 'times its watcher died; counted apart from retries';
 COMMENT ON COLUMN kr_task_stat.revision IS 'bumped by every write of the engine; an update that leaves it is a hand at work';
 CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
-CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat FOR EACH ROW WHEN ((NOT umbel_satisfies(old.exec_status, old.reason))) EXECUTE FUNCTION umbel_hand_delete();
-CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.exec_status IS DISTINCT FROM old.exec_status))) EXECUTE FUNCTION umbel_hand_edit();
+CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT WHEN ((current_setting('umbel.pruning'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION umbel_hand_delete();
+CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND (((((new.exec_status IS DISTINCT FROM old.exec_status) OR (new.reason IS DISTINCT FROM old.reason)) OR (new.hold IS DISTINCT FROM old.hold)) OR (new.depends_task_exec_seq IS DISTINCT FROM old.depends_task_exec_seq)) OR (new.depends IS DISTINCT FROM old.depends)))) EXECUTE FUNCTION umbel_hand_edit();
 CREATE TRIGGER umbel_truncated AFTER TRUNCATE ON public.kr_task_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_truncated();
 CREATE CONSTRAINT TRIGGER umbel_wire AFTER INSERT OR UPDATE ON public.kr_task_stat DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_on IS NULL)) EXECUTE FUNCTION umbel_wire_row();
 
@@ -173,6 +173,11 @@ CREATE TRIGGER umbel_definition_updated AFTER UPDATE ON public.ms_task_definitio
 CREATE OR REPLACE FUNCTION public.umbel_admit_v1(flows text[])
  RETURNS integer
  LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   flow record;
@@ -275,8 +280,9 @@ begin
           where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
 
       return query with child as (
-        select u.*, u.freed and u.ours and row_number() over (order by not (u.freed and u.ours), u.priority, u.flow) <= want handed
+        select u.*, u.freed and u.ours and row_number() over claim_order <= want handed, row_number() over claim_order <= slots at_once
         from unnest(child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities) u(tid, flow, remaining, freed, ours, priority)
+        window claim_order as (order by not (u.freed and u.ours), u.priority, u.flow)
       ), released as (
         update kr_task_stat t set
           waiting_on = c.remaining,
@@ -284,7 +290,9 @@ begin
           exec_status = case when c.handed then 1 else t.exec_status end,
           watcher_id = case when c.handed then watcher else t.watcher_id end,
           attempt = case when c.handed then t.attempt + 1 else t.attempt end,
-          started_ts = case when c.handed then clock_timestamp() else t.started_ts end,
+          started_ts = case when not c.handed then t.started_ts when c.at_once then clock_timestamp() end,
+          finished_ts = case when not c.handed then t.finished_ts end, suspended_ts = case when not c.handed then t.suspended_ts end,
+          result = case when not c.handed then t.result end, error = case when not c.handed then t.error end,
           revision = t.revision + 1
         from child c where t.ctid = c.tid
         returning t.*, c.handed
@@ -342,26 +350,33 @@ AS $function$
 #variable_conflict use_column
 declare
   tids tid[]; locked_flows text[]; counts int[]; statuses text[];
+  ended record;
 begin
   select array_agg(k.tid), array_agg(u.flow), array_agg(k.active + u.moved), array_agg(k.flow_status)
     into tids, locked_flows, counts, statuses
     from unnest(flows, moved) u(flow, moved)
     cross join lateral (select f.ctid tid, f.active, f.flow_status from kr_flow_stat f where f.task_flow_id = u.flow for update) k;
-  return query with counted as (
+  for ended in with counted as (
     update kr_flow_stat f set
-      active = s.active, flow_status = s.status,
+      active = s.active, flow_status = case when s.status = 'stuck' then 'open' else s.status end,
       finished_ts = case when s.status in ('success', 'failed') then clock_timestamp() else f.finished_ts end,
       place = case when s.status = 'success' and f.place is not null then 2 else f.place end
     from (
       select c.tid, c.active, case when c.active > 0 or c.status <> 'open' then c.status else (
-          select case when bool_or(t.reason = 'failed') then 'failed' when count(*) > 0 then 'open' else 'success' end
-          from kr_task_stat t where t.task_flow_id = c.flow and t.exec_status = 2) end status
+          select case when bool_or(t.exec_status = 2 and t.reason = 'failed') then 'failed' when bool_or(t.exec_status = 2) then 'open'
+                      when count(*) > 0 then 'stuck' else 'success' end
+          from kr_task_stat t where t.task_flow_id = c.flow and not umbel_satisfies(t.exec_status, t.reason)) end status
       from unnest(tids, locked_flows, counts, statuses) c(tid, flow, active, status)) s
     where f.ctid = s.tid
-    returning f.task_flow_id, f.task_id, f.place
-  )
-  select 4::smallint, c.task_flow_id, null::numeric, c.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
-    from counted c where c.place = 2;
+    returning f.task_flow_id flow, f.place, s.status
+  ) select * from counted c where c.place = 2 or c.status = 'stuck' loop
+    -- Nothing moves, nothing is suspended, and yet tasks are left: aborted by hand, or a circle of hand-made rows.
+    if ended.status = 'stuck' then
+      perform umbel_wire(ended.flow);
+    end if;
+    return query select 4::smallint, f.task_flow_id, null::numeric, f.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
+      from kr_flow_stat f where f.task_flow_id = ended.flow and f.place = 2;
+  end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_definition_changed()
@@ -388,16 +403,13 @@ CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
-declare
-  marked bigint;
 begin
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
-    where t.task_flow_id = old.task_flow_id
-      and t.task_exec_seq = (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = old.task_flow_id order by k.task_exec_seq limit 1);
-  get diagnostics marked = row_count;
-  if marked = 0 then
-    delete from kr_flow_stat where task_flow_id = old.task_flow_id;
-  end if;
+    from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
+    cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
+    where t.task_flow_id = e.task_flow_id and t.task_exec_seq = k.task_exec_seq;
+  delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
+    where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id);
   return null;
 end $function$;
 
@@ -409,13 +421,20 @@ begin
   new.revision := old.revision + 1;
   new.waiting_on := null;
   new.ready := false;
+  if new.depends_task_exec_seq <> old.depends_task_exec_seq and new.depends is not distinct from old.depends then
+    new.depends := null;
+  end if;
+  if new.exec_status is not distinct from old.exec_status then
+    return new;
+  end if;
   new.watcher_id := null;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
   end if;
   if new.exec_status = 3 and new.finished_ts is not distinct from old.finished_ts then new.finished_ts := now(); end if;
   if new.exec_status = 2 and new.suspended_ts is not distinct from old.suspended_ts then new.suspended_ts := now(); end if;
-  if new.exec_status = 0 then
+  if new.exec_status in (0, 1) then
+    new.exec_status := 0;
     new.error := null;
     new.lost := 0;
   end if;
@@ -429,6 +448,81 @@ CREATE OR REPLACE FUNCTION public.umbel_override(parameters json, override jsonb
 AS $function$
   select coalesce((select json_object_agg(p.key, coalesce(override -> p.key, p.value::jsonb)) from json_each(parameters) p), parameters)
 $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prunable(flow_status text, finished_ts timestamp with time zone, place smallint, ended_before timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select finished_ts < ended_before and flow_status in ('success', 'failed', 'aborted') and place is distinct from 1::smallint
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prune_v1(ended_before timestamp with time zone, of_flow text, after_ts timestamp with time zone, after_flow text, most_executions integer, most_tasks integer, OUT executions integer, OUT tasks integer, OUT next_ts timestamp with time zone, OUT next_flow text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET "umbel.pruning" TO 'on'
+AS $function$
+declare
+  seen_times timestamptz[]; seen text[]; old text[]; looked int;
+  tids tid[]; tid_flows text[]; cut text;
+begin
+  executions := 0; tasks := 0;
+  select array_agg(w.registered_ts), array_agg(w.task_flow_id),
+         array_agg(w.task_flow_id) filter (where umbel_prunable(w.flow_status, w.finished_ts, w.place, ended_before) and (of_flow is null or w.task_id = of_flow))
+    into seen_times, seen, old
+    from (
+      select f.* from kr_flow_stat f where f.registered_ts < ended_before and (f.registered_ts, f.task_flow_id) > (after_ts, after_flow)
+      order by f.registered_ts, f.task_flow_id limit most_executions) w;
+  if seen is null then return; end if;
+  looked := cardinality(seen);
+
+  -- Tasks before executions, as everywhere.
+  if old is not null then
+    select array_agg(t.tid), array_agg(t.flow) into tids, tid_flows from (
+      select k.tid, o.flow from unnest(old) o(flow)
+      cross join lateral (
+        select t.ctid tid from kr_task_stat t where t.task_flow_id = o.flow order by t.task_exec_seq for update skip locked) k
+      limit most_tasks + 1) t;
+    if cardinality(tids) > most_tasks then
+      cut := tid_flows[most_tasks + 1];
+      if tid_flows[1] = cut then
+        select array_agg(k.tid), array_agg(cut) into tids, tid_flows from (
+          select t.ctid tid from kr_task_stat t where t.task_flow_id = cut order by t.task_exec_seq for update skip locked) k;
+        looked := array_position(seen, cut);
+        old := old[: array_position(old, cut)];
+      else
+        looked := array_position(seen, cut) - 1;
+        old := old[: array_position(old, cut) - 1];
+      end if;
+    end if;
+
+    -- Whole ones only: a task that was passed over or has just come keeps its execution.
+    old := array(
+      select w.flow from (
+        select u.flow, 1 n from unnest(tid_flows) u(flow)
+        union all
+        select o.flow, -(select count(*)::int from kr_task_stat t where t.task_flow_id = o.flow) from unnest(old) o(flow)) w
+      group by w.flow having sum(w.n) = 0 order by w.flow);
+    old := array(
+      select k.flow from unnest(old) o(flow)
+      cross join lateral (
+        select f.task_flow_id flow from kr_flow_stat f
+        where f.task_flow_id = o.flow and umbel_prunable(f.flow_status, f.finished_ts, f.place, ended_before) for update skip locked) k);
+
+    delete from kr_task_stat t using unnest(tids, tid_flows) u(tid, flow) join unnest(old) o(flow) on o.flow = u.flow where t.ctid = u.tid;
+    get diagnostics tasks = row_count;
+    delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
+    get diagnostics executions = row_count;
+  end if;
+
+  if looked = cardinality(seen) and looked < most_executions then return; end if;
+  next_ts := seen_times[looked]; next_flow := seen[looked];
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[])
  RETURNS TABLE(ordinal integer, outcome text, task_flow_id character varying)
@@ -448,13 +542,16 @@ begin
     select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers)
       with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, ordinal)
   ), fresh as (
-    select g.*, f.max_running from given g
+    select g.*, f.max_running, p.roots from given g
     cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
+    cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
+    where p.roots > 0
   ), execution as (
     insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, registered_ts, place, active)
     select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, now(), case when f.max_running is not null then 0 end,
-           (select count(*) from ms_plan p where p.version = f.version and p.waiting_on = 0)
+           f.roots
     from fresh f
+    order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
     on conflict (tenant, task_id, idempotency_key) where idempotency_key is not null do nothing
     returning task_flow_id
   ), task as (
@@ -487,12 +584,18 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.umbel_rescue_v1(lost_limit integer)
  RETURNS TABLE(watcher_id integer, task_flow_id character varying, task_exec_seq numeric, exec_status numeric)
  LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
   dead int;
-  flow text;
+  held_flows text[]; held_seqs numeric[];
   lost_flows text[]; lost_seqs numeric[]; lost_statuses numeric[];
+  undone text[];
 begin
   for dead in select w.watcher_id from kr_watcher w where w.lease_until < clock_timestamp() for update skip locked loop
     delete from kr_watcher w where w.watcher_id = dead;
@@ -500,28 +603,31 @@ begin
   for dead in
     select distinct c.watcher_id from kr_claim c where not exists (select from kr_watcher w where w.watcher_id = c.watcher_id) order by 1
   loop
-    perform 1 from (
-        select distinct held.flow, held.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) held(flow, seq)
-        where c.watcher_id = dead order by 1, 2) h
+    -- Deleted before they are read: a last call that the dead watcher had under way may still add one, and that is for the next rescue.
+    with taken as (
+      delete from kr_claim c where c.watcher_id = dead returning c.flows, c.seqs
+    )
+    select array_agg(h.flow order by h.flow, h.seq), array_agg(h.seq order by h.flow, h.seq) into held_flows, held_seqs
+      from (select distinct u.flow, u.seq from taken c cross join lateral unnest(c.flows, c.seqs) u(flow, seq)) h;
+    perform 1 from unnest(held_flows, held_seqs) h(flow, seq)
       cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = h.flow and t.task_exec_seq = h.seq for update) k;
     with lost as (
       update kr_task_stat t set
         exec_status = case when t.lost + 1 < lost_limit then 0 else 2 end,
-        ready = t.lost + 1 < lost_limit and not t.hold,
+        ready = t.lost + 1 < lost_limit and t.waiting_on = 0 and t.live > 0 and not t.hold,
         reason = case when t.lost + 1 < lost_limit then null else 'failed' end,
         suspended_ts = case when t.lost + 1 < lost_limit then null else clock_timestamp() end,
         error = case when t.lost + 1 < lost_limit then null else jsonb_build_object('name', 'LostError',
           'message', format('its watcher died %s times while it ran', t.lost + 1)) end,
         watcher_id = null, lost = t.lost + 1, revision = t.revision + 1
-      from (select distinct held.flow, held.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) held(flow, seq) where c.watcher_id = dead) h
+      from unnest(held_flows, held_seqs) h(flow, seq)
       where t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = dead
-      returning t.task_flow_id, t.task_exec_seq, t.exec_status
+      returning t.task_flow_id, t.task_exec_seq, t.exec_status, t.exec_status = 2 or t.waiting_on > 0 or t.live = 0 undone
     )
-    select array_agg(l.task_flow_id), array_agg(l.task_exec_seq), array_agg(l.exec_status) into lost_flows, lost_seqs, lost_statuses from lost l;
-    delete from kr_claim c where c.watcher_id = dead;
-    for flow in select distinct l.flow from unnest(lost_flows, lost_statuses) l(flow, status) where l.status = 2 order by 1 loop
-      perform umbel_wire(flow);
-    end loop;
+    select array_agg(l.task_flow_id), array_agg(l.task_exec_seq), array_agg(l.exec_status),
+           array_agg(distinct l.task_flow_id order by l.task_flow_id) filter (where l.undone)
+      into lost_flows, lost_seqs, lost_statuses, undone from lost l;
+    perform umbel_wire_undone(undone);
     return query select dead, l.flow::varchar, l.seq, l.status from unnest(lost_flows, lost_seqs, lost_statuses) l(flow, seq, status);
   end loop;
 end $function$;
@@ -529,38 +635,60 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.umbel_return_strays_v1(watcher integer, flows text[], seqs numeric[])
  RETURNS integer
  LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   stray_flows text[]; stray_seqs numeric[]; stray_attempts int[];
+  returned int := 0;
 begin
-  select array_agg(t.task_flow_id order by t.task_flow_id, t.task_exec_seq), array_agg(t.task_exec_seq order by t.task_flow_id, t.task_exec_seq),
-         array_agg(t.attempt order by t.task_flow_id, t.task_exec_seq)
+  select array_agg(t.task_flow_id), array_agg(t.task_exec_seq), array_agg(t.attempt)
     into stray_flows, stray_seqs, stray_attempts
     from kr_claim c
     cross join lateral unnest(c.flows, c.seqs) held(flow, seq)
     join kr_task_stat t on t.task_flow_id = held.flow and t.task_exec_seq = held.seq and t.exec_status = 1 and t.watcher_id = watcher
     where c.watcher_id = watcher
-      and not exists (select from unnest(flows, seqs) known(flow, seq) where known.flow = held.flow and known.seq = held.seq);
-  if stray_flows is null then return 0; end if;
-  return umbel_return_v1(watcher, stray_flows, stray_seqs, stray_attempts, false);
+      and not exists (select from unnest(umbel_return_strays_v1.flows, umbel_return_strays_v1.seqs) known(flow, seq)
+                      where known.flow = held.flow and known.seq = held.seq);
+  if stray_flows is not null then
+    returned := umbel_return_v1(watcher, stray_flows, stray_seqs, stray_attempts, false);
+  end if;
+  -- Nobody will close a batch that nobody knows of.
+  delete from kr_claim c where c.watcher_id = watcher and not exists (
+    select from unnest(c.flows, c.seqs) held(flow, seq)
+    join kr_task_stat t on t.task_flow_id = held.flow and t.task_exec_seq = held.seq and t.exec_status = 1 and t.watcher_id = watcher);
+  return returned;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_return_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], begun boolean)
  RETURNS integer
  LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
   returned int;
+  undone text[];
 begin
-  perform 1 from (select * from unnest(flows, seqs) u(flow, seq) order by 1, 2) u
+  perform 1 from (select u.flow, u.seq from unnest(flows, seqs) u(flow, seq) order by u.flow collate "C", u.seq) u
     cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
-  update kr_task_stat t set
-    exec_status = 0, ready = not t.hold, watcher_id = null, started_ts = null, revision = t.revision + 1,
-    attempt = case when begun then t.attempt else t.attempt - 1 end
+  with back as (
+    update kr_task_stat t set
+      exec_status = 0, ready = t.waiting_on = 0 and t.live > 0 and not t.hold, watcher_id = null, started_ts = null, revision = t.revision + 1,
+      attempt = case when begun then t.attempt else t.attempt - 1 end
     from unnest(flows, seqs, attempts) u(flow, seq, attempt)
     where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
-      and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt;
-  get diagnostics returned = row_count;
+      and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
+    returning t.task_flow_id, t.waiting_on > 0 or t.live = 0 undone
+  )
+  select count(*), array_agg(distinct b.task_flow_id order by b.task_flow_id) filter (where b.undone) into returned, undone from back b;
+  perform umbel_wire_undone(undone);
   return returned;
 end $function$;
 
@@ -585,38 +713,52 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.umbel_wire(execution text)
  RETURNS void
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'on'
+ SET enable_mergejoin TO 'on'
+ SET jit TO 'off'
 AS $function$
 declare
   gated boolean;
-  skipped bigint;
+  spread bigint;
   counts record;
 begin
-  perform 1 from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq for update;
+  -- Before the locks: who adds to the same new execution at the same time waits here, and then sees the other's tasks.
   insert into kr_flow_stat (task_flow_id, task_id, registered_ts, place)
     select execution, t.task_id, coalesce(t.registered_ts, now()), (select 0 from ms_flow f where f.task_id = t.task_id and f.max_running is not null)
     from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq limit 1
     on conflict (task_flow_id) do nothing;
+  -- Twice: the first pass may wait for somebody who added tasks, which only the second one sees.
+  for pass in 1..2 loop
+    perform 1 from kr_task_stat t where t.task_flow_id = execution order by t.task_exec_seq for update;
+  end loop;
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
-      and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 2));
+      and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
   select f.place is not distinct from 0 into gated from kr_flow_stat f where f.task_flow_id = execution;
 
-  -- Running with no watcher behind it is not running.
-  update kr_task_stat t set exec_status = 0, reason = null, revision = t.revision + 1
-    where t.task_flow_id = execution and t.exec_status = 1 and t.watcher_id is null;
+  -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
+  update kr_task_stat t set
+      exec_status = case when t.exec_status = 1 then 0 else t.exec_status end,
+      reason = case when t.exec_status = 1 then null else 'operator' end,
+      revision = t.revision + 1
+    where t.task_flow_id = execution
+      and (t.exec_status = 1 and t.watcher_id is null or t.exec_status in (2, 9) and t.reason is null);
 
   loop
     with edge as (
       select t.task_exec_seq child, p.task_exec_seq parent,
-             umbel_satisfies(p.exec_status, p.reason) satisfied, p.exec_status = 9 and p.reason = 'skipped' skipped
+             p.task_exec_seq is null or umbel_satisfies(p.exec_status, p.reason) satisfied,
+             coalesce(p.exec_status = 9 and p.reason = 'skipped', false) skipped
       from kr_task_stat t
       cross join lateral unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) d(seq)
-      join kr_task_stat p on p.task_flow_id = execution and p.task_exec_seq = d.seq
+      left join kr_task_stat p on p.task_flow_id = execution and p.task_exec_seq = d.seq
       where t.task_flow_id = execution
     ), incoming as (
       select child, count(*) filter (where not satisfied) waiting_on, count(*) filter (where not skipped) live from edge group by child
     ), outgoing as (
-      select parent, array_agg(child order by child) releases from edge group by parent
+      select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
     ), fresh as (
       select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases
       from kr_task_stat t
@@ -632,24 +774,24 @@ begin
         reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
-        and (t.waiting_on, t.live, t.releases, t.ready)
-          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated)
+        and (t.exec_status = 0 and f.live = 0 or (t.waiting_on, t.live, t.releases, t.ready)
+          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated))
       returning t.reason, t.live
     )
-    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into skipped from wired;
-    exit when skipped = 0;
+    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
+    exit when spread = 0;
   end loop;
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,
          count(*) filter (where exec_status = 2 and reason = 'failed') failed,
          count(*) filter (where exec_status = 2) suspended,
-         count(*) filter (where exec_status = 0) waiting
+         count(*) filter (where exec_status = 0) waiting,
+         count(*) filter (where not umbel_satisfies(exec_status, reason)) unsatisfied
     into counts from kr_task_stat where task_flow_id = execution;
 
-  -- Only a circle of hand-made rows can wait when nothing moves and nothing stands in its way.
-  if counts.active = 0 and counts.suspended = 0 and counts.waiting > 0
-     and not exists (select from kr_task_stat where task_flow_id = execution and exec_status not in (0, 3, 9) or exec_status = 9 and reason = 'aborted') then
+  -- Only a circle of hand-made rows can wait when nothing moves and nothing else stands in its way.
+  if counts.active = 0 and counts.waiting > 0 and counts.waiting = counts.unsatisfied then
     update kr_task_stat t set exec_status = 2, reason = 'failed', suspended_ts = now(), revision = t.revision + 1,
       error = jsonb_build_object('name', 'DependencyError', 'message', 'waits for itself: its predecessors depend on it in a circle; correct depends_task_exec_seq')
       where t.task_flow_id = execution and t.exec_status = 0;
@@ -664,13 +806,14 @@ begin
   from (select case
       when f.flow_status in ('paused', 'compensating') then f.flow_status
       when counts.active > 0 then 'open'
-      when f.flow_status = 'aborted' then 'aborted'
       when counts.failed > 0 then 'failed'
-      when counts.suspended > 0 or counts.waiting > 0 then 'open'
+      when counts.suspended > 0 then 'open'
+      when counts.unsatisfied > 0 then 'aborted'
       else 'success' end status
     from kr_flow_stat f where f.task_flow_id = execution) s
   where f.task_flow_id = execution;
 
+  -- Who is woken takes what is ready, or lets executions in: this one when it waits for a place, another when it gave one back.
   perform pg_notify('umbel', json_build_object('pool', pool, 'priority', min(task_priority))::text)
     from kr_task_stat where task_flow_id = execution and ready group by pool;
   perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
@@ -686,4 +829,16 @@ begin
     perform umbel_wire(new.task_flow_id);
   end if;
   return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_wire_undone(flows text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  flow text;
+begin
+  foreach flow in array coalesce(flows, '{}') loop
+    perform umbel_wire(flow);
+  end loop;
 end $function$;

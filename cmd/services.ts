@@ -15,6 +15,7 @@ import { openDatabase, type Database } from '../src/sql/database.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
 import { migrateUp, pendingMigrations, requireMigrations } from '../src/sql/migrate.ts';
 import { waitForDatabase } from '../src/sql/wait.ts';
+import { startPruner } from '../src/watcher/pruner.ts';
 import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
 
 export interface Base {
@@ -63,7 +64,7 @@ export async function makeOwnWatcher(base: Base): Promise<Watcher> {
   const { settings, db, url, log } = base;
   const { pool, workers, pollInterval, lease } = settings;
   const registry = await makeProgramRegistry(settings);
-  return makeWatcher({
+  const watcher = makeWatcher({
     db,
     url,
     registry,
@@ -74,6 +75,24 @@ export async function makeOwnWatcher(base: Base): Promise<Watcher> {
     lease,
     release: manifest.version,
   });
+  return withPruner(watcher, base);
+}
+
+/** The watcher, pruning besides when RETENTION says so. */
+function withPruner(watcher: Watcher, { settings: { retention }, db, log }: Base): Watcher {
+  if (retention === 'never') return watcher;
+  let pruner: ReturnType<typeof startPruner> | undefined;
+  return {
+    ...watcher,
+    async start() {
+      await watcher.start();
+      pruner = startPruner({ db, retention, log });
+    },
+    async stop(grace) {
+      await pruner?.stop();
+      await watcher.stop(grace);
+    },
+  };
 }
 
 export interface RegisterServer {

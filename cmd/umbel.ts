@@ -6,6 +6,7 @@ import { EXIT, endQuietlyWhenNobodyReads } from './exit.ts';
 import { executionsCommand } from './executions.ts';
 import { migrateCommand } from './migrate.ts';
 import { programsCommand } from './programs.ts';
+import { pruneCommand } from './prune.ts';
 import { registerCommand } from './register.ts';
 import { runCommand } from './run.ts';
 import { sqlCommand } from './sql.ts';
@@ -25,6 +26,7 @@ const commands = [
   runCommand(),
   executionsCommand(),
   programsCommand(),
+  pruneCommand(),
   sqlCommand(),
   migrateCommand(),
 ];

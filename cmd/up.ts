@@ -25,6 +25,7 @@ export function upCommand(): Command {
     'pollInterval',
     'lease',
     'grace',
+    'retention',
   ]);
 }
 

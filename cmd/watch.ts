@@ -11,7 +11,7 @@ export function watchCommand(): Command {
     .description('run a watcher: claims tasks and runs their programs')
     .option('--migrate', 'bring the schema up first; otherwise it is waited for')
     .action(guarded(runWatch));
-  return addSettings(command, ['workers', 'pool', 'programs', 'pollInterval', 'lease', 'grace']);
+  return addSettings(command, ['workers', 'pool', 'programs', 'pollInterval', 'lease', 'grace', 'retention']);
 }
 
 async function runWatch(this: Command, { migrate = false }: { migrate?: boolean }): Promise<void> {
