@@ -2,6 +2,7 @@
 // The command line: one subcommand a file beside this one.
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { doctorCommand } from './doctor.ts';
 import { EXIT, endQuietlyWhenNobodyReads } from './exit.ts';
 import { executionsCommand } from './executions.ts';
 import { migrateCommand } from './migrate.ts';
@@ -26,6 +27,7 @@ const commands = [
   runCommand(),
   executionsCommand(),
   programsCommand(),
+  doctorCommand(),
   pruneCommand(),
   sqlCommand(),
   migrateCommand(),
