@@ -16,6 +16,7 @@ CREATE TABLE kr_flow_stat (
   version uuid,
   flow_status text NOT NULL DEFAULT 'open'::text,
   active integer NOT NULL DEFAULT 0,
+  irregular boolean NOT NULL DEFAULT false,
   place smallint,
   trigger jsonb,
   input jsonb,
@@ -30,9 +31,10 @@ CREATE TABLE kr_flow_stat (
   CONSTRAINT kr_flow_stat_pkey PRIMARY KEY (task_flow_id),
   CONSTRAINT kr_flow_stat_flow_status_check CHECK ((flow_status = ANY (ARRAY['open'::text, 'paused'::text, 'success'::text, 'failed'::text, 'aborted'::text, 'compensating'::text, 'compensation_failed'::text]))),
   CONSTRAINT kr_flow_stat_place_check CHECK ((place = ANY (ARRAY[0, 1, 2])))
-) WITH (fillfactor=80, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+) WITH (fillfactor=45, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks';
 COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: ready, held, running or waiting for something outside';
+COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
@@ -69,7 +71,7 @@ CREATE TABLE kr_task_stat (
   error jsonb,
   CONSTRAINT kr_task_stat_pkey PRIMARY KEY (task_flow_id, task_exec_seq),
   CONSTRAINT kr_task_stat_task_priority_check CHECK (((('-20'::integer)::numeric <= task_priority) AND (task_priority < (20)::numeric)))
-) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.2, autovacuum_analyze_scale_factor=0.05, autovacuum_vacuum_cost_delay=0);
+) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.2, autovacuum_analyze_scale_factor=0.05, autovacuum_vacuum_cost_delay=0);
 COMMENT ON COLUMN kr_task_stat.version IS 'the definition it was registered with; null: inserted by hand, looked up by task_id and task_seq';
 COMMENT ON COLUMN kr_task_stat.waiting_on IS 'arrivals still needed; null: to be wired at commit';
 COMMENT ON COLUMN kr_task_stat.live IS 'predecessors that may still arrive unskipped; at 0 the task is skipped';
@@ -220,7 +222,7 @@ declare
   handed int := 0;
   child_flows text[]; child_seqs numeric[]; child_counts int[];
   child_tids tid[]; child_left int[]; child_freed bool[]; child_ours bool[]; child_priorities numeric[]; child_locked_flows text[];
-  moved_flows text[]; moved_by int[];
+  moved_flows text[]; moved_by int[]; moved_failed bool[];
 begin
   if not exists (select from kr_watcher w where w.watcher_id = watcher) then
     raise exception 'watcher % is not registered, or was declared dead', watcher using errcode = 'UM001';
@@ -254,12 +256,13 @@ begin
     ), edge as (
       select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status = 3 group by 1, 2
     ), ended as (
-      select s.flow, -count(*)::int moved from settled s group by 1
+      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
-    select (select count(*) from settled), o.f, o.s, o.n, (select array_agg(e.flow) from ended e), (select array_agg(e.moved) from ended e)
-      into settled, child_flows, child_seqs, child_counts, moved_flows, moved_by from ordered o;
+    select (select count(*) from settled), o.f, o.s, o.n, e.f, e.m, e.x
+      into settled, child_flows, child_seqs, child_counts, moved_flows, moved_by, moved_failed
+      from ordered o, (select array_agg(flow) f, array_agg(moved) m, array_agg(failed) x from ended) e;
 
     if settled < cardinality(flows) then
       return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[]
@@ -295,7 +298,7 @@ begin
           result = case when not c.handed then t.result end, error = case when not c.handed then t.error end,
           revision = t.revision + 1
         from child c where t.ctid = c.tid
-        returning t.*, c.handed
+        returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends, c.handed
       ), noted as (
         insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
         select watcher, claim, 0, array_agg(r.task_flow_id), array_agg(r.task_exec_seq) from released r where r.handed having count(*) > 0
@@ -306,15 +309,17 @@ begin
     end if;
 
     -- count, and end what cannot move any more
-    select array_agg(m.flow order by m.flow), array_agg(m.moved order by m.flow) into moved_flows, moved_by from (
-      select u.flow, sum(u.moved)::int moved from (
-        select * from unnest(moved_flows, moved_by) e(flow, moved)
+    select array_agg(m.flow order by m.flow), array_agg(m.moved order by m.flow), array_agg(m.failed order by m.flow)
+      into moved_flows, moved_by, moved_failed from (
+      select u.flow, sum(u.moved)::int moved, bool_or(u.failed) failed from (
+        select * from unnest(moved_flows, moved_by, moved_failed) e(flow, moved, failed)
         union all
-        select c.flow, 1 from unnest(child_locked_flows, child_freed) c(flow, freed) where c.freed
-      ) u group by u.flow having sum(u.moved) <> 0
+        select c.flow, 1, false from unnest(child_locked_flows, child_freed) c(flow, freed) where c.freed
+      ) u group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
     ) m;
     if moved_flows is not null then
-      return query select * from umbel_count_v1(moved_flows, moved_by);
+      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
+        from umbel_count_v1(moved_flows, moved_by, moved_failed) f(flow);
     end if;
   end if;
 
@@ -333,7 +338,7 @@ begin
         started_ts = case when n.at_once then clock_timestamp() end,
         finished_ts = null, suspended_ts = null, result = null, error = null
       from numbered n where t.ctid = n.tid
-      returning t.*
+      returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends
     ), noted as (
       insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
       select watcher, claim, 1, array_agg(c.task_flow_id), array_agg(c.task_exec_seq) from claimed c having count(*) > 0
@@ -343,39 +348,30 @@ begin
   end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[])
- RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[])
+CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[], failed boolean[])
+ RETURNS SETOF character varying
  LANGUAGE plpgsql
 AS $function$
-#variable_conflict use_column
 declare
-  tids tid[]; locked_flows text[]; counts int[]; statuses text[];
   ended record;
 begin
-  select array_agg(k.tid), array_agg(u.flow), array_agg(k.active + u.moved), array_agg(k.flow_status)
-    into tids, locked_flows, counts, statuses
-    from unnest(flows, moved) u(flow, moved)
-    cross join lateral (select f.ctid tid, f.active, f.flow_status from kr_flow_stat f where f.task_flow_id = u.flow for update) k;
   for ended in with counted as (
+    -- The arrays drive the only plan there is, so rows are locked in their order; what another call counted meanwhile is counted on.
     update kr_flow_stat f set
-      active = s.active, flow_status = case when s.status = 'stuck' then 'open' else s.status end,
-      finished_ts = case when s.status in ('success', 'failed') then clock_timestamp() else f.finished_ts end,
-      place = case when s.status = 'success' and f.place is not null then 2 else f.place end
-    from (
-      select c.tid, c.active, case when c.active > 0 or c.status <> 'open' then c.status else (
-          select case when bool_or(t.exec_status = 2 and t.reason = 'failed') then 'failed' when bool_or(t.exec_status = 2) then 'open'
-                      when count(*) > 0 then 'stuck' else 'success' end
-          from kr_task_stat t where t.task_flow_id = c.flow and not umbel_satisfies(t.exec_status, t.reason)) end status
-      from unnest(tids, locked_flows, counts, statuses) c(tid, flow, active, status)) s
-    where f.ctid = s.tid
-    returning f.task_flow_id flow, f.place, s.status
-  ) select * from counted c where c.place = 2 or c.status = 'stuck' loop
-    -- Nothing moves, nothing is suspended, and yet tasks are left: aborted by hand, or a circle of hand-made rows.
-    if ended.status = 'stuck' then
-      perform umbel_wire(ended.flow);
+      active = f.active + u.moved,
+      irregular = f.irregular or u.failed,
+      flow_status = case when f.active + u.moved = 0 and f.flow_status = 'open' and not (f.irregular or u.failed) then 'success' else f.flow_status end,
+      finished_ts = case when f.active + u.moved = 0 and f.flow_status = 'open' and not (f.irregular or u.failed) then clock_timestamp() else f.finished_ts end,
+      place = case when f.active + u.moved = 0 and f.flow_status = 'open' and not (f.irregular or u.failed) and f.place is not null then 2 else f.place end
+    from unnest(flows, moved, failed) u(flow, moved, failed)
+    where f.task_flow_id = u.flow
+    returning f.task_flow_id, f.flow_status, f.active, f.place
+  ) select * from counted c where c.place = 2 or (c.active = 0 and c.flow_status = 'open') loop
+    -- Nothing moves, and a task failed or a hand was at work: the tasks tell how it ended.
+    if ended.flow_status = 'open' then
+      perform umbel_wire(ended.task_flow_id);
     end if;
-    return query select 4::smallint, f.task_flow_id, null::numeric, f.task_id, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
-      from kr_flow_stat f where f.task_flow_id = ended.flow and f.place = 2;
+    return query select f.task_id from kr_flow_stat f where f.task_flow_id = ended.task_flow_id and f.place = 2;
   end loop;
 end $function$;
 
@@ -523,6 +519,34 @@ begin
   if looked = cardinality(seen) and looked < most_executions then return; end if;
   next_ts := seen_times[looked]; next_flow := seen[looked];
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_queue_v1()
+ RETURNS TABLE(pool text, priority integer, state text, depth bigint)
+ LANGUAGE sql
+ STABLE
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+  with recursive lane as (
+    (select t.pool, t.task_priority from kr_task_stat t where t.ready order by t.pool, t.task_priority limit 1)
+    union all
+    select n.pool, n.task_priority from lane l cross join lateral (
+      select t.pool, t.task_priority from kr_task_stat t where t.ready and (t.pool, t.task_priority) > (l.pool, l.task_priority)
+      order by t.pool, t.task_priority limit 1) n
+  )
+  select l.pool, l.task_priority::int, 'ready', (
+      select count(*) from (
+        select from kr_task_stat t where t.ready and t.pool = l.pool and t.task_priority = l.task_priority limit 50000) c)
+    from lane l
+  union all
+  select t.pool, t.task_priority::int, case when t.started_ts is null then 'ahead' else 'running' end, count(*)
+    from (select distinct c.watcher_id, h.flow, h.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) h(flow, seq)) h
+    join kr_task_stat t on t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = h.watcher_id
+    group by 1, 2, 3
+$function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[])
  RETURNS TABLE(ordinal integer, outcome text, task_flow_id character varying)
@@ -800,6 +824,7 @@ begin
 
   update kr_flow_stat f set
     active = counts.active,
+    irregular = true,
     flow_status = s.status,
     finished_ts = case when s.status in ('success', 'failed', 'aborted') then coalesce(f.finished_ts, now()) end,
     place = case when s.status in ('success', 'aborted') and f.place is not null then 2 else f.place end

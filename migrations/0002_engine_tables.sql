@@ -45,9 +45,10 @@ comment on column kr_task_stat.attempt is 'times claimed; fences late answers';
 comment on column kr_task_stat.lost is 'times its watcher died; counted apart from retries';
 comment on column kr_task_stat.revision is 'bumped by every write of the engine; an update that leaves it is a hand at work';
 
--- HOT updates need room on the page; the claim index and the primary key are all the indexes this table may have.
+-- HOT updates need room on the page for a whole batch of versions (a third less WAL than at 70); the claim index and the
+-- primary key are all the indexes this table may have.
 alter table kr_task_stat set (
-  fillfactor = 70,
+  fillfactor = 50,
   autovacuum_vacuum_scale_factor = 0.02,
   autovacuum_vacuum_insert_scale_factor = 0.2,
   autovacuum_analyze_scale_factor = 0.05,
@@ -100,6 +101,7 @@ create table kr_flow_stat (
   version         uuid,
   flow_status     text     not null default 'open' check (flow_status in ('open', 'paused', 'success', 'failed', 'aborted', 'compensating', 'compensation_failed')),
   active          integer  not null default 0,
+  irregular       boolean  not null default false,
   place           smallint check (place in (0, 1, 2)),
   trigger         jsonb,
   input           jsonb,
@@ -111,10 +113,11 @@ create table kr_flow_stat (
   deadline_ts     timestamptz,
   registered_ts   timestamptz not null default now(),
   finished_ts     timestamptz
-) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+) with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 comment on column kr_flow_stat.flow_status is 'open until it ends; whether an open one is pending, running or waiting is read from its tasks';
 comment on column kr_flow_stat.active is 'tasks that can move by themselves: ready, held, running or waiting for something outside';
+comment on column kr_flow_stat.irregular is 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 comment on column kr_flow_stat.place is 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 
 create unique index kr_flow_stat_idempotency on kr_flow_stat (tenant, task_id, idempotency_key) where idempotency_key is not null;

@@ -124,6 +124,7 @@ begin
 
   update kr_flow_stat f set
     active = counts.active,
+    irregular = true,
     flow_status = s.status,
     finished_ts = case when s.status in ('success', 'failed', 'aborted') then coalesce(f.finished_ts, now()) end,
     place = case when s.status in ('success', 'aborted') and f.place is not null then 2 else f.place end

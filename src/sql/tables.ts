@@ -103,6 +103,7 @@ export interface FlowStatTable {
   version: string | null;
   flow_status: Defaulted<string>;
   active: Defaulted<number>;
+  irregular: Defaulted<boolean>;
   place: number | null;
   trigger: JsonColumn<Json>;
   input: JsonColumn<Json>;

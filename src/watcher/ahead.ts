@@ -8,7 +8,7 @@ export interface Ahead {
 }
 
 const WINDOW = 10;
-const MOST = 500;
+const MOST = 1_000;
 // The weight of one program in the running mean: a change of load shows after some tens of tasks.
 const WEIGHT = 0.05;
 

@@ -16,7 +16,7 @@ import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
-import { makeWaker, type Waker } from './waker.ts';
+import { makeWaker } from './waker.ts';
 
 export interface WatcherOptions {
   db: Database;
@@ -51,14 +51,14 @@ const LOST_LIMIT = 3;
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, membership, position, waker, loop, returned } = parts;
+  const { holdings, membership, position, loop, returned } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
 
   const hint = (hinted: string, priority: number) => {
     if (hinted !== pool) return;
     position.hint(priority);
-    waker.wake();
+    loop.wake();
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
@@ -71,7 +71,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     hint,
     async start() {
       await join(membership);
-      deaf = keepListening(options.url, hear, () => waker.wake(), log);
+      deaf = keepListening(options.url, hear, () => loop.wake(), log);
       running = loop.run();
       log.info({ watcher: membership.id, pool, workers: options.workers }, 'watching');
     },
@@ -92,7 +92,7 @@ function makeParts(options: WatcherOptions) {
   const position = makeClaimPosition();
   const returned: Holding[] = [];
   let closed = false;
-  const membership = makeOwnMembership(options, holdings, waker);
+  const membership = makeOwnMembership(options, holdings, () => loop.wake());
   const onReturned = (holding: Holding) => returned.push(holding);
   const beginNext = makeBegin({
     registry,
@@ -121,22 +121,22 @@ function makeParts(options: WatcherOptions) {
     prepare,
     hinter,
   });
-  return { waker, holdings, position, membership, loop, returned, close: () => (closed = true) };
+  return { holdings, position, membership, loop, returned, close: () => (closed = true) };
 }
 
-function makeOwnMembership(options: WatcherOptions, holdings: Holdings, waker: Waker): Membership {
+function makeOwnMembership(options: WatcherOptions, holdings: Holdings, wake: () => void): Membership {
   const { db, log, lostLimit = LOST_LIMIT } = options;
   const onGone = () => {
     forget(holdings);
     stopRunning(holdings, DISOWNED);
-    waker.wake();
+    wake();
   };
   return makeMembership({
     db,
     log,
     lostLimit,
     record: recordOf(options),
-    onReady: () => waker.wake(),
+    onReady: wake,
     onGone,
   });
 }

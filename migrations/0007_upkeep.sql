@@ -80,7 +80,30 @@ begin
   next_ts := seen_times[looked]; next_flow := seen[looked];
 end $$;
 
+-- How much there is to do, for metrics: by lane of the claim index, counted to 50,000 at most, and what watchers hold by the books.
+create function umbel_queue_v1() returns table (pool text, priority int, state text, depth bigint) language sql stable
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+  with recursive lane as (
+    (select t.pool, t.task_priority from kr_task_stat t where t.ready order by t.pool, t.task_priority limit 1)
+    union all
+    select n.pool, n.task_priority from lane l cross join lateral (
+      select t.pool, t.task_priority from kr_task_stat t where t.ready and (t.pool, t.task_priority) > (l.pool, l.task_priority)
+      order by t.pool, t.task_priority limit 1) n
+  )
+  select l.pool, l.task_priority::int, 'ready', (
+      select count(*) from (
+        select from kr_task_stat t where t.ready and t.pool = l.pool and t.task_priority = l.task_priority limit 50000) c)
+    from lane l
+  union all
+  select t.pool, t.task_priority::int, case when t.started_ts is null then 'ahead' else 'running' end, count(*)
+    from (select distinct c.watcher_id, h.flow, h.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) h(flow, seq)) h
+    join kr_task_stat t on t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = h.watcher_id
+    group by 1, 2, 3
+$$;
+
 -- Down Migration
+drop function umbel_queue_v1();
 drop function umbel_prune_v1(timestamptz, text, timestamptz, text, int, int);
 drop function umbel_prunable(text, timestamptz, smallint, timestamptz);
 drop trigger umbel_hand_delete on kr_task_stat;
