@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { findDatabaseUrl } from './database.ts';
 import { guarded } from './exit.ts';
-import { openService, startRegisterServer } from './services.ts';
+import { makeOwnMetrics, openService, startRegisterServer } from './services.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -17,7 +17,7 @@ export function registerCommand(): Command {
 async function runRegister(this: Command, { migrate = false }: { migrate?: boolean }): Promise<void> {
   const settings = settingsOf(this);
   const base = await openService(settings, await findDatabaseUrl(settings), migrate);
-  const server = await startRegisterServer(base);
+  const server = await startRegisterServer(base, makeOwnMetrics(base));
   stopOnSignals(async () => {
     await server.stop();
     await base.db.close();

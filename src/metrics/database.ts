@@ -1,9 +1,9 @@
 // What the database tells: the queue, looked at now and then however often somebody asks, and this process's connections.
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Logger } from '../log.ts';
 import type { Database } from '../sql/database.ts';
 import { countWaitingForPlace, readQueue } from '../sql/queue.ts';
-import { addGauge } from './metrics.ts';
+import { addGauge, addMetric } from './metric.ts';
 
 /** Milliseconds for which a look at the queue is good. */
 const FRESH = 5_000;
@@ -24,29 +24,27 @@ export function addDatabaseMetrics(registry: Registry, db: Database, log: Logger
 
 function addQueueDepth(registry: Registry, db: Database, log: Logger, fresh: number): void {
   const look = remember(() => readQueue(db), fresh, log);
-  new Gauge({
+  addMetric(registry, {
     name: 'umbel_queue_depth',
     help: 'Tasks of the whole database: ready to be claimed (50000: that many or more), claimed ahead, running.',
-    labelNames: ['pool', 'priority', 'state'],
-    registers: [registry],
-    async collect() {
-      const depths = await look();
-      this.reset();
-      for (const { pool, priority, state, depth } of depths ?? []) this.set({ pool, priority, state }, depth);
-    },
+    type: 'gauge',
+    read: async () =>
+      ((await look()) ?? []).map(({ pool, priority, state, depth }) => ({
+        labels: { pool, priority: String(priority), state },
+        value: depth,
+      })),
   });
 }
 
 function addPlaces(registry: Registry, db: Database, log: Logger, fresh: number): void {
   const look = remember(() => countWaitingForPlace(db), fresh, log);
-  new Gauge({
+  addMetric(registry, {
     name: 'umbel_executions_waiting_for_place',
     help: 'Executions of flows with max_running that wait for a place.',
-    registers: [registry],
-    async collect() {
+    type: 'gauge',
+    read: async () => {
       const waiting = await look();
-      this.reset();
-      if (waiting !== undefined) this.set(waiting);
+      return waiting === undefined ? [] : [{ labels: {}, value: waiting }];
     },
   });
 }

@@ -1,6 +1,6 @@
-// Counters that cost nothing where they are counted: plain numbers, turned into Prometheus's form only when somebody asks. prom-client's
-// own would hash their labels at every observation.
-import type { Metric, MetricObjectWithValues, MetricValueWithName, Registry } from 'prom-client';
+// Histograms of plain numbers. Used by watcher.ts and server.ts.
+import type { Registry } from 'prom-client';
+import { addMetric, type Sample } from './metric.ts';
 
 type Labels = Record<string, string>;
 
@@ -22,14 +22,18 @@ interface Counts {
   sum: number;
 }
 
-/** Registers a histogram; the function it returns gives the series with those labels, to be kept by the caller. */
-export function addHistogram(registry: Registry, options: HistogramOptions): (labels?: Labels) => Series {
+/** Registers a histogram; the function it returns makes the series with those labels, to be kept by the caller. */
+export function addHistogram(
+  registry: Registry,
+  { name, help, buckets }: HistogramOptions,
+): (labels?: Labels) => Series {
   const all: Counts[] = [];
-  registry.registerMetric(asMetric(options, all));
+  const read = () => all.flatMap((series) => listSamples(name, buckets, series));
+  addMetric(registry, { name, help, type: 'histogram', read });
   return (labels = {}) => {
-    const series = { labels, counts: new Float64Array(options.buckets.length + 1), sum: 0 };
+    const series = { labels, counts: new Float64Array(buckets.length + 1), sum: 0 };
     all.push(series);
-    return { observe: (value) => count(series, options.buckets, value) };
+    return { observe: (value) => count(series, buckets, value) };
   };
 }
 
@@ -40,27 +44,13 @@ function count(series: Counts, buckets: readonly number[], value: number): void 
   series.sum += value;
 }
 
-/** The part of a metric that a registry uses. */
-function asMetric({ name, help, buckets }: HistogramOptions, all: Counts[]): Metric {
-  const get = async (): Promise<MetricObjectWithValues<MetricValueWithName<string>>> => ({
-    name,
-    help,
-    type: 'histogram' as never,
-    aggregator: 'sum',
-    values: all.flatMap((series) => valuesOf(name, buckets, series)),
-  });
-  return { name, help, get, reset: () => undefined } as unknown as Metric;
-}
-
-function valuesOf(name: string, buckets: readonly number[], { labels, counts, sum }: Counts) {
+function listSamples(name: string, buckets: readonly number[], { labels, counts, sum }: Counts): Sample[] {
   let total = 0;
-  const values = [...buckets, '+Inf'].map((le, at) => {
+  const samples: Sample[] = [...buckets, '+Inf'].map((le, at) => {
     total += counts[at] ?? 0;
-    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: total };
+    return { metricName: `${name}_bucket`, labels: { ...labels, le: String(le) }, value: total };
   });
-  return [
-    ...values,
-    { metricName: `${name}_sum`, labels, value: sum },
-    { metricName: `${name}_count`, labels, value: total },
-  ];
+  samples.push({ metricName: `${name}_sum`, labels, value: sum });
+  samples.push({ metricName: `${name}_count`, labels, value: total });
+  return samples;
 }

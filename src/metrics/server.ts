@@ -1,6 +1,7 @@
 // What the register server tells: its requests by route, and what was registered.
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { addHistogram, type Series } from './histogram.ts';
+import { addMetric } from './metric.ts';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
@@ -28,15 +29,11 @@ export function countRegistrations<A extends unknown[], R extends { outcome: str
   register: (...args: A) => Promise<R>,
 ): (...args: A) => Promise<R> {
   const counts: Record<string, number> = {};
-  new Counter({
+  addMetric(registry, {
     name: 'umbel_registrations_total',
     help: 'Executions registered by this process; `existing`: known by their idempotency key.',
-    labelNames: ['outcome'],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [outcome, count] of Object.entries(counts)) this.inc({ outcome }, count);
-    },
+    type: 'counter',
+    read: () => Object.entries(counts).map(([outcome, value]) => ({ labels: { outcome }, value })),
   });
   return async (...args) => {
     const answer = await register(...args);

@@ -1,9 +1,10 @@
 // What a watcher tells: each turn of its loop, and how it stands when somebody asks.
-import { Counter, type Registry } from 'prom-client';
-import type { OnTurn } from '../watcher/loop.ts';
+import type { Registry } from 'prom-client';
+import type { AdvanceAnswer, AdvanceCall } from '../sql/advance.ts';
+import type { OnTurn } from '../watcher/turn.ts';
 import type { WatcherState } from '../watcher/watcher.ts';
 import { addHistogram } from './histogram.ts';
-import { addGauge } from './metrics.ts';
+import { addCounter, addGauge, addMetric } from './metric.ts';
 
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const TASKS = [0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000];
@@ -30,40 +31,33 @@ export function addTurnMetrics(registry: Registry): OnTurn {
   };
 }
 
-function addTaskCounters(registry: Registry): (...turn: Pick2<Parameters<OnTurn>>) => void {
-  const total = { finished: 0, failed: 0, claimed: 0, handedOver: 0, late: 0, seconds: 0 };
-  const add = (name: string, help: string, values: () => [Record<string, string>, number][]) =>
-    new Counter({
-      name,
-      help,
-      labelNames: [...new Set(values().flatMap(([labels]) => Object.keys(labels)))],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [labels, value] of values()) this.inc(labels, value);
-      },
-    });
-  add('umbel_tasks_settled_total', 'Attempts recorded, by how they ended.', () => [
-    [{ outcome: 'finished' }, total.finished],
-    [{ outcome: 'failed' }, total.failed],
-  ]);
-  add('umbel_tasks_claimed_total', 'Tasks taken: from the claim index, or handed over by what freed them.', () => [
-    [{ how: 'claimed' }, total.claimed],
-    [{ how: 'handed_over' }, total.handedOver],
-  ]);
-  add('umbel_late_answers_total', 'Answers dropped: the task was edited, or another watcher had it.', () => [[{}, total.late]]);
-  add('umbel_program_seconds_total', 'Time that programs took.', () => [[{}, total.seconds]]);
+function addTaskCounters(registry: Registry): (call: AdvanceCall, answer: AdvanceAnswer) => void {
+  const total = { finished: 0, failed: 0, claimed: 0, handed_over: 0, late: 0, seconds: 0 };
+  addMetric(registry, {
+    name: 'umbel_tasks_settled_total',
+    help: 'Attempts recorded, by how they ended.',
+    type: 'counter',
+    read: () =>
+      (['finished', 'failed'] as const).map((outcome) => ({ labels: { outcome }, value: total[outcome] })),
+  });
+  addMetric(registry, {
+    name: 'umbel_tasks_claimed_total',
+    help: 'Tasks taken: from the claim index, or handed over by what freed them.',
+    type: 'counter',
+    read: () => (['claimed', 'handed_over'] as const).map((how) => ({ labels: { how }, value: total[how] })),
+  });
+  const late = 'Answers dropped: the task was edited, or was another watcher’s by then.';
+  addCounter(registry, 'umbel_late_answers_total', late, () => total.late);
+  addCounter(registry, 'umbel_program_seconds_total', 'Time that programs took.', () => total.seconds);
   return ({ ended }, { claimed, late }) => {
     for (const { status, age } of ended) {
       total[status] += 1;
       total.seconds += age / 1000;
     }
-    for (const { handedOver } of claimed) total[handedOver ? 'handedOver' : 'claimed'] += 1;
+    for (const { handedOver } of claimed) total[handedOver ? 'handed_over' : 'claimed'] += 1;
     total.late += late.length;
   };
 }
-
-type Pick2<T extends unknown[]> = T extends [infer A, infer B, ...unknown[]] ? [A, B] : never;
 
 /** Registers how the watcher stands. */
 export function addWatcherMetrics(registry: Registry, look: () => WatcherState): void {
@@ -71,6 +65,16 @@ export function addWatcherMetrics(registry: Registry, look: () => WatcherState):
   addGauge(registry, 'umbel_slots_busy', 'Tasks that it runs.', () => look().running);
   addGauge(registry, 'umbel_claimed_ahead', 'Tasks that it holds and has not begun.', () => look().queued);
   addGauge(registry, 'umbel_unrecorded', 'Ended tasks whose record is on its way.', () => look().unrecorded);
-  addGauge(registry, 'umbel_lease_age_seconds', 'Since the last heartbeat that the database took.', () => look().leaseAge / 1000);
-  addGauge(registry, 'umbel_pool_watchers', 'Live watchers of its pool, with itself.', () => look().others + 1);
+  addGauge(
+    registry,
+    'umbel_lease_age_seconds',
+    'Since the last heartbeat that the database took.',
+    () => look().leaseAge / 1000,
+  );
+  addGauge(
+    registry,
+    'umbel_pool_watchers',
+    'Live watchers of its pool, with itself.',
+    () => look().others + 1,
+  );
 }

@@ -11,11 +11,12 @@ import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
 import { drain, stopRunning } from './drain.ts';
-import { forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
+import { countQueued, forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
+import type { OnTurn } from './turn.ts';
 import { makeWaker } from './waker.ts';
 
 export interface WatcherOptions {
@@ -36,6 +37,23 @@ export interface WatcherOptions {
   lostLimit?: number;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
+  /** Told of every turn of the loop, for metrics. */
+  onTurn?: OnTurn;
+}
+
+/** How a watcher stands. */
+export interface WatcherState {
+  workers: number;
+  /** Tasks whose programs run. */
+  running: number;
+  /** Tasks held and not begun. */
+  queued: number;
+  /** Ended tasks that are not recorded yet. */
+  unrecorded: number;
+  /** Milliseconds since the lease was last renewed. */
+  leaseAge: number;
+  /** Live watchers of the same pool besides this one. */
+  others: number;
 }
 
 export interface Watcher {
@@ -44,6 +62,7 @@ export interface Watcher {
   stop(grace: number): Promise<void>;
   /** Something of this priority became ready in a pool, in this process. */
   hint(pool: string, priority: number): void;
+  look(): WatcherState;
 }
 
 const LOST_LIMIT = 3;
@@ -69,6 +88,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
 
   return {
     hint,
+    look: () => lookAt(parts, options.workers),
     async start() {
       await join(membership);
       deaf = keepListening(options.url, hear, () => loop.wake(), log);
@@ -80,6 +100,17 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       await deaf();
       await drain({ db, holdings, membership, loop, running, returned, log }, grace);
     },
+  };
+}
+
+function lookAt({ holdings, membership }: ReturnType<typeof makeParts>, workers: number): WatcherState {
+  return {
+    workers,
+    running: holdings.running.size,
+    queued: countQueued(holdings),
+    unrecorded: holdings.ended.length,
+    leaseAge: performance.now() - membership.renewed,
+    others: membership.others,
   };
 }
 
@@ -120,6 +151,7 @@ function makeParts(options: WatcherOptions) {
     log,
     prepare,
     hinter,
+    onTurn: options.onTurn,
   });
   return { holdings, position, membership, loop, returned, close: () => (closed = true) };
 }
