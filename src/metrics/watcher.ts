@@ -1,6 +1,6 @@
 // What a watcher tells: each turn of its loop, and how it stands when somebody asks.
 import type { Registry } from 'prom-client';
-import type { AdvanceAnswer, AdvanceCall } from '../sql/advance.ts';
+import type { AdvanceAnswer, AdvanceCall, Ended } from '../sql/advance.ts';
 import type { OnTurn } from '../watcher/turn.ts';
 import type { WatcherState } from '../watcher/watcher.ts';
 import { addHistogram } from './histogram.ts';
@@ -32,13 +32,13 @@ export function addTurnMetrics(registry: Registry): OnTurn {
 }
 
 function addTaskCounters(registry: Registry): (call: AdvanceCall, answer: AdvanceAnswer) => void {
-  const total = { finished: 0, failed: 0, claimed: 0, handed_over: 0, late: 0, seconds: 0 };
+  const settled: Record<Ended['status'], number> = { finished: 0, failed: 0, ignored: 0, waiting: 0 };
+  const total = { claimed: 0, handed_over: 0, late: 0, seconds: 0 };
   addMetric(registry, {
     name: 'umbel_tasks_settled_total',
     help: 'Attempts recorded, by how they ended.',
     type: 'counter',
-    read: () =>
-      (['finished', 'failed'] as const).map((outcome) => ({ labels: { outcome }, value: total[outcome] })),
+    read: () => Object.entries(settled).map(([outcome, value]) => ({ labels: { outcome }, value })),
   });
   addMetric(registry, {
     name: 'umbel_tasks_claimed_total',
@@ -51,7 +51,7 @@ function addTaskCounters(registry: Registry): (call: AdvanceCall, answer: Advanc
   addCounter(registry, 'umbel_program_seconds_total', 'Time that programs took.', () => total.seconds);
   return ({ ended }, { claimed, late }) => {
     for (const { status, age } of ended) {
-      total[status] += 1;
+      settled[status] += 1;
       total.seconds += age / 1000;
     }
     for (const { handedOver } of claimed) total[handedOver ? 'handed_over' : 'claimed'] += 1;

@@ -3,6 +3,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { writeThrown } from './isolate-error.ts';
 import type { IsolatedAnswer, IsolatedTask, LogLine } from './isolate.ts';
+import { isLater } from './later.ts';
 import { ProgramError } from './program-error.ts';
 import { isProgram, type Context, type Program, type ProgramLog } from './program.ts';
 import { resolvePackage } from './resolve-package.ts';
@@ -19,7 +20,9 @@ export default async function runIsolated(task: IsolatedTask): Promise<IsolatedA
   try {
     const program = await findProgram(task);
     const result = await program.run(makeContext(task));
-    return { text: writeResult(result) };
+    return isLater(result)
+      ? { text: writeResult(result.checkpoint), again: result.delay }
+      : { text: writeResult(result) };
   } catch (thrown) {
     return { thrown: writeThrown(thrown) };
   }
@@ -33,8 +36,7 @@ async function findProgram({ home }: IsolatedTask): Promise<Program> {
 }
 
 function makeContext(task: IsolatedTask): Context {
-  const { params, input, attempt, idempotencyKey, execution, step, lines } = task;
-  return { params, input, attempt, idempotencyKey, execution, step, log: makeLog(lines), signal: never };
+  return { ...task.context, log: makeLog(task.lines), signal: never };
 }
 
 function makeLog(lines: MessagePort): ProgramLog {

@@ -4,7 +4,9 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import type { Json } from '../dag/vocabulary.ts';
 import { readThrown, type ThrownWire } from './isolate-error.ts';
+import { runAgainAfter } from './later.ts';
 import type { Context, Program, ProgramLog } from './program.ts';
 
 /** Where a thread finds a program: the module's URL and the name of the export. */
@@ -13,9 +15,13 @@ export interface Home {
   exported: string;
 }
 
-/** What a thread is told of an attempt: the context, but for what cannot cross. */
-export interface IsolatedTask extends Omit<Context, 'log' | 'signal'> {
+/** Of a context, what can be copied to a thread. */
+type PlainContext = Omit<Context, 'log' | 'signal'>;
+
+/** What a thread is told of an attempt. */
+export interface IsolatedTask {
   home: Home;
+  context: PlainContext;
   /** Takes the lines of the log. */
   lines: MessagePort;
 }
@@ -26,8 +32,9 @@ export interface LogLine {
   fields?: Record<string, unknown>;
 }
 
-/** JSON text of the result (undefined: none), or what was thrown. */
-export type IsolatedAnswer = { text: string | undefined } | { thrown: ThrownWire };
+/** JSON text of the result or of the checkpoint of a program to be run again (undefined: none), or what was thrown. */
+export type IsolatedAnswer =
+  { text: string | undefined; again?: number | undefined } | { thrown: ThrownWire };
 
 export type Isolate = (program: Program, home: Home) => Program;
 
@@ -56,21 +63,31 @@ export function makeIsolate(threads = availableParallelism()): Isolate {
 
 /** Stopped by ending the thread, whatever it is at. */
 async function runInThread(pool: Piscina, home: Home, context: Context): Promise<unknown> {
-  const { params, input, attempt, idempotencyKey, execution, step, log, signal } = context;
+  const { log, signal } = context;
   const { port1: ear, port2: lines } = new MessageChannel();
   const write = ({ level, message, fields }: LogLine) => log[level](message, fields);
   ear.on('message', write);
-  const task: IsolatedTask = { home, lines, params, input, attempt, idempotencyKey, execution, step };
+  const task: IsolatedTask = { home, context: pickPlain(context), lines };
   try {
     // Piscina's types take the newest form of postMessage for the only one.
     const transferList = [lines] as never;
     const answer = (await pool.run(task, { signal, transferList })) as IsolatedAnswer;
-    if ('thrown' in answer) throw readThrown(answer.thrown);
-    return answer.text === undefined ? undefined : JSON.parse(answer.text);
+    return readAnswer(answer);
   } finally {
     // The answer may have overtaken the last lines.
     for (let line = receiveMessageOnPort(ear); line; line = receiveMessageOnPort(ear))
       write(line.message as LogLine);
     ear.close();
   }
+}
+
+function pickPlain(context: Context): PlainContext {
+  const { params, input, checkpoint, attempt, idempotencyKey, execution, step } = context;
+  return { params, input, checkpoint, attempt, idempotencyKey, execution, step };
+}
+
+function readAnswer(answer: IsolatedAnswer): unknown {
+  if ('thrown' in answer) throw readThrown(answer.thrown);
+  const value: unknown = answer.text === undefined ? undefined : JSON.parse(answer.text);
+  return answer.again === undefined ? value : runAgainAfter(answer.again, (value ?? null) as Json);
 }

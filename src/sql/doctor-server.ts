@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import type { Db } from './database.ts';
 
 /** The tables that every task goes through. */
-export const HOT_TABLES = ['kr_task_stat', 'kr_flow_stat', 'kr_claim', 'kr_watcher'] as const;
+export const HOT_TABLES = ['kr_task_stat', 'kr_flow_stat', 'kr_claim', 'kr_timer', 'kr_watcher'] as const;
 
 /** Secondary indexes, as the migrations make them. */
 export const INDEXES: Readonly<Record<string, string>> = {
@@ -18,6 +18,7 @@ export const INDEXES: Readonly<Record<string, string>> = {
     'create index concurrently kr_flow_stat_newest on kr_flow_stat (registered_ts, task_flow_id)',
   kr_flow_stat_place:
     'create index concurrently kr_flow_stat_place on kr_flow_stat (task_id, place, task_flow_id) where place in (0, 1)',
+  kr_timer_due: 'create index concurrently kr_timer_due on kr_timer (due_ts)',
 };
 
 /** Storage settings, as the migrations make them. */
@@ -36,6 +37,7 @@ export const STORAGE: Readonly<Record<string, Readonly<Record<string, string>>>>
   },
   kr_watcher: { fillfactor: '50' },
   kr_claim: { autovacuum_vacuum_scale_factor: '0.02', autovacuum_vacuum_cost_delay: '0' },
+  kr_timer: { autovacuum_vacuum_scale_factor: '0.02', autovacuum_vacuum_cost_delay: '0' },
 };
 
 export interface OldSnapshot {

@@ -11,7 +11,7 @@ import { makeStop, type Stop } from '../../../src/watcher/stop.ts';
 import { makeAttempt } from './run-program.ts';
 
 const MODULE = `
-  import { defineProgram, NonRetryable, ProgramError, RetryAfter } from 'umbel';
+  import { defineProgram, NonRetryable, ProgramError, RetryAfter, runAgainAfter } from 'umbel';
   import { threadId } from 'node:worker_threads';
   const make = (run) => defineProgram({ name: 'it', description: '', isolate: true, readsInput: true, run });
   export const context = make(({ log, signal, ...rest }) => ({ ...rest, aborted: signal.aborted, threaded: threadId > 0 }));
@@ -21,6 +21,7 @@ const MODULE = `
     for (let i = 0; i < 100; i++) log.info('line ' + i, { i });
     log.warn('odd', { f() {} });
   });
+  export const again = make(({ checkpoint }) => checkpoint === 2 ? 'enough' : runAgainAfter('5s', (checkpoint ?? 0) + 1));
   export const spin = make(() => { for (;;); });
   export const quit = make(() => process.exit(3));
   export const named = make(() => { throw new ProgramError('no', { name: 'Special', details: { a: 1 }, cause: new Error('deep down') }); });
@@ -81,6 +82,13 @@ describe('an isolated program', () => {
     expect(await runIsolated('default')).toMatchObject({ result: 'the default' });
   });
 
+  test('may ask to be run again, with a checkpoint', async () => {
+    const again = (checkpoint: number | null) => runIsolated('again', { attempt: { checkpoint } });
+    expect(await again(null)).toEqual({ kind: 'sleep', delay: 5_000, checkpoint: 1 });
+    expect(await again(1)).toEqual({ kind: 'sleep', delay: 5_000, checkpoint: 2 });
+    expect(await again(2)).toMatchObject({ result: 'enough' });
+  });
+
   test('writes its log here, in order and to the last line', async () => {
     const lines: unknown[] = [];
     const info = (message: string, fields?: object) => lines.push([message, fields]);
@@ -117,17 +125,21 @@ describe('an isolated program', () => {
 });
 
 describe('what an isolated program throws', () => {
-  test.each<[string, object]>([
+  test.each<[string, object, object?]>([
     ['named', { name: 'Special', message: 'no; caused by: deep down', details: { a: 1 } }],
-    ['never', { name: 'NonRetryable', message: 'no' }],
-    ['later', { name: 'RetryAfter', message: 'asked to be tried again after 30s' }],
+    ['never', { name: 'NonRetryable', message: 'no' }, { retryable: false }],
+    [
+      'later',
+      { name: 'RetryAfter', message: 'asked to be tried again after 30s' },
+      { retryable: true, after: 30_000 },
+    ],
     ['text', { name: 'ProgramError', message: 'just text' }],
     ['system', { name: 'ProgramError', message: 'gone', details: { code: 'ENOENT' } }],
     ['circle', { message: expect.stringContaining('circular') }],
     ['huge', { name: 'ResultError' }],
     ['missing', { message: expect.stringContaining('no longer exports a program as missing') }],
-  ])('arrives as it was: %s', async (exported, error) => {
-    expect(await runIsolated(exported)).toMatchObject({ kind: 'failed', error });
+  ])('arrives as it was: %s', async (exported, error, more = {}) => {
+    expect(await runIsolated(exported)).toMatchObject({ kind: 'failed', error, ...more });
   });
 
   test('keeps where it was thrown', async () => {
