@@ -2,7 +2,7 @@
 import {
   INDEXES,
   listBrokenIndexes,
-  listChangedStorage,
+  listChangedVacuum,
   listDeadRows,
   listOldSnapshots,
   listVacuumSwitchesOff,
@@ -96,7 +96,7 @@ export async function findVacuumChanges(db: Db): Promise<Finding[]> {
     what: `The server's setting ${name} is off: dead rows are never cleaned away.`,
     remedy: `alter system set ${name} = on; select pg_reload_conf()`,
   }));
-  const changed = (await listChangedStorage(db)).map(({ table, option, value, expected }): Finding => ({
+  const changed = (await listChangedVacuum(db)).map(({ table, option, value, expected }): Finding => ({
     level: option === 'autovacuum_enabled' && value !== 'true' ? 'problem' : 'note',
     check: 'autovacuum',
     what: `${table} has ${option} = ${value ?? 'the server’s default'}; Umbel sets ${expected ?? 'nothing'}.`,

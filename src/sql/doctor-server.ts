@@ -21,21 +21,18 @@ export const INDEXES: Readonly<Record<string, string>> = {
   kr_timer_due: 'create index concurrently kr_timer_due on kr_timer (due_ts)',
 };
 
-/** Storage settings, as the migrations make them. */
-export const STORAGE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** Vacuum settings of the hot tables, as the migrations make them. */
+export const VACUUM: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   kr_task_stat: {
-    fillfactor: '70',
     autovacuum_vacuum_scale_factor: '0.02',
     autovacuum_vacuum_insert_scale_factor: '0.2',
     autovacuum_analyze_scale_factor: '0.05',
     autovacuum_vacuum_cost_delay: '0',
   },
   kr_flow_stat: {
-    fillfactor: '80',
     autovacuum_vacuum_scale_factor: '0.02',
     autovacuum_vacuum_cost_delay: '0',
   },
-  kr_watcher: { fillfactor: '50' },
   kr_claim: { autovacuum_vacuum_scale_factor: '0.02', autovacuum_vacuum_cost_delay: '0' },
   kr_timer: { autovacuum_vacuum_scale_factor: '0.02', autovacuum_vacuum_cost_delay: '0' },
 };
@@ -114,11 +111,11 @@ export async function listBrokenIndexes(
   return rows;
 }
 
-/** Tables whose storage settings are not the migrations' own, with what was changed. */
-export async function listChangedStorage(
+/** Vacuum settings of tables that are not the migrations' own. */
+export async function listChangedVacuum(
   db: Db,
 ): Promise<{ table: string; option: string; value: string | null; expected: string | null }[]> {
-  const expected = Object.entries(STORAGE).flatMap(([table, options]) =>
+  const expected = Object.entries(VACUUM).flatMap(([table, options]) =>
     Object.entries(options).map(([option, value]) => ({ table, option, value })),
   );
   const { rows } = await sql<{

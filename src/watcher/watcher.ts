@@ -16,7 +16,9 @@ import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
+import { runTask } from './run.ts';
 import { makeTimekeeper } from './timekeeper.ts';
+import { findTracer, traceExecutions, traceTasks } from './trace.ts';
 import type { OnTurn } from './turn.ts';
 import { makeWaker } from './waker.ts';
 
@@ -129,8 +131,9 @@ function makeParts(options: WatcherOptions) {
     holdings: makeHoldings(),
     ahead: makeAhead(),
     waker: makeWaker(),
+    ...addTraces(options),
   };
-  const { holdings, waker } = shared;
+  const { holdings } = shared;
   const returned: Holding[] = [];
   const closing = { closed: false };
   const wake = () => loop.wake();
@@ -149,13 +152,26 @@ function makeParts(options: WatcherOptions) {
     onReturned: (holding) => returned.push(holding),
   });
   const prepare = makePrepare(db, registry);
-  const { onTurn } = options;
-  const loop = makeLoop({ ...shared, waker, membership, position, prepare, hinter, beginNext, onTurn });
+  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
   const close = () => {
     closing.closed = true;
     timekeeper.stop();
   };
   return { timekeeper, holdings, position, membership, loop, returned, close };
+}
+
+/** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */
+function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: typeof runTask; onTurn?: OnTurn } {
+  const tracer = findTracer(release);
+  if (tracer === undefined) return { run: runTask, ...(onTurn ? { onTurn } : {}) };
+  const trace = traceExecutions(tracer, db, log);
+  return {
+    run: traceTasks(tracer, runTask),
+    onTurn(call, answer, ms) {
+      onTurn?.(call, answer, ms);
+      trace(call.ended);
+    },
+  };
 }
 
 function makeOwnMembership(options: WatcherOptions, holdings: Holdings, wake: () => void): Membership {
