@@ -86,7 +86,7 @@ COMMENT ON COLUMN kr_task_stat.retried IS 'times it was tried again after a fail
 COMMENT ON COLUMN kr_task_stat.revision IS 'bumped by every write of the engine; an update that leaves it is a hand at work';
 COMMENT ON COLUMN kr_task_stat.checkpoint IS 'what the last attempt left for the next one';
 CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
-CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_hand_delete();
+CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT WHEN ((current_setting('umbel.pruning'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION umbel_hand_delete();
 CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND (((((new.exec_status IS DISTINCT FROM old.exec_status) OR (new.reason IS DISTINCT FROM old.reason)) OR (new.hold IS DISTINCT FROM old.hold)) OR (new.depends_task_exec_seq IS DISTINCT FROM old.depends_task_exec_seq)) OR (new.depends IS DISTINCT FROM old.depends)))) EXECUTE FUNCTION umbel_hand_edit();
 CREATE TRIGGER umbel_truncated AFTER TRUNCATE ON public.kr_task_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_truncated();
 CREATE CONSTRAINT TRIGGER umbel_wire AFTER INSERT OR UPDATE ON public.kr_task_stat DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_on IS NULL)) EXECUTE FUNCTION umbel_wire_row();
@@ -517,6 +517,110 @@ CREATE OR REPLACE FUNCTION public.umbel_override(parameters json, override jsonb
  IMMUTABLE PARALLEL SAFE
 AS $function$
   select coalesce((select json_object_agg(p.key, coalesce(override -> p.key, p.value::jsonb)) from json_each(parameters) p), parameters)
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prunable(flow_status text, finished_ts timestamp with time zone, place smallint, ended_before timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select finished_ts < ended_before and flow_status in ('success', 'failed', 'aborted') and place is distinct from 1::smallint
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prune_v1(ended_before timestamp with time zone, of_flow text, after_ts timestamp with time zone, after_flow text, most_executions integer, most_tasks integer, OUT executions integer, OUT tasks integer, OUT next_ts timestamp with time zone, OUT next_flow text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET "umbel.pruning" TO 'on'
+AS $function$
+declare
+  seen_times timestamptz[]; seen text[]; old text[]; looked int;
+  tids tid[]; tid_flows text[]; cut text;
+begin
+  executions := 0; tasks := 0;
+  select array_agg(w.registered_ts), array_agg(w.task_flow_id),
+         array_agg(w.task_flow_id) filter (where umbel_prunable(w.flow_status, w.finished_ts, w.place, ended_before) and (of_flow is null or w.task_id = of_flow))
+    into seen_times, seen, old
+    from (
+      select f.* from kr_flow_stat f where f.registered_ts < ended_before and (f.registered_ts, f.task_flow_id) > (after_ts, after_flow)
+      order by f.registered_ts, f.task_flow_id limit most_executions) w;
+  if seen is null then return; end if;
+  looked := cardinality(seen);
+
+  -- Tasks before executions, as everywhere.
+  if old is not null then
+    select array_agg(t.tid), array_agg(t.flow) into tids, tid_flows from (
+      select k.tid, o.flow from unnest(old) o(flow)
+      cross join lateral (
+        select t.ctid tid from kr_task_stat t where t.task_flow_id = o.flow order by t.task_exec_seq for update skip locked) k
+      limit most_tasks + 1) t;
+    if cardinality(tids) > most_tasks then
+      cut := tid_flows[most_tasks + 1];
+      if tid_flows[1] = cut then
+        select array_agg(k.tid), array_agg(cut) into tids, tid_flows from (
+          select t.ctid tid from kr_task_stat t where t.task_flow_id = cut order by t.task_exec_seq for update skip locked) k;
+        looked := array_position(seen, cut);
+        old := old[: array_position(old, cut)];
+      else
+        looked := array_position(seen, cut) - 1;
+        old := old[: array_position(old, cut) - 1];
+      end if;
+    end if;
+
+    -- Whole ones only: a task that was passed over or has just come keeps its execution.
+    old := array(
+      select w.flow from (
+        select u.flow, 1 n from unnest(tid_flows) u(flow)
+        union all
+        select o.flow, -(select count(*)::int from kr_task_stat t where t.task_flow_id = o.flow) from unnest(old) o(flow)) w
+      group by w.flow having sum(w.n) = 0 order by w.flow);
+    old := array(
+      select k.flow from unnest(old) o(flow)
+      cross join lateral (
+        select f.task_flow_id flow from kr_flow_stat f
+        where f.task_flow_id = o.flow and umbel_prunable(f.flow_status, f.finished_ts, f.place, ended_before) for update skip locked) k);
+
+    delete from kr_task_stat t using unnest(tids, tid_flows) u(tid, flow) join unnest(old) o(flow) on o.flow = u.flow where t.ctid = u.tid;
+    get diagnostics tasks = row_count;
+    delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
+    delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
+    get diagnostics executions = row_count;
+  end if;
+
+  if looked = cardinality(seen) and looked < most_executions then return; end if;
+  next_ts := seen_times[looked]; next_flow := seen[looked];
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_queue_v1()
+ RETURNS TABLE(pool text, priority integer, state text, depth bigint)
+ LANGUAGE sql
+ STABLE
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+  with recursive lane as (
+    (select t.pool, t.task_priority from kr_task_stat t where t.ready order by t.pool, t.task_priority limit 1)
+    union all
+    select n.pool, n.task_priority from lane l cross join lateral (
+      select t.pool, t.task_priority from kr_task_stat t where t.ready and (t.pool, t.task_priority) > (l.pool, l.task_priority)
+      order by t.pool, t.task_priority limit 1) n
+  )
+  select l.pool, l.task_priority::int, 'ready', (
+      select count(*) from (
+        select from kr_task_stat t where t.ready and t.pool = l.pool and t.task_priority = l.task_priority limit 50000) c)
+    from lane l
+  union all
+  select t.pool, t.task_priority::int, case when t.started_ts is null then 'ahead' else 'running' end, count(*)
+    from (select distinct c.watcher_id, h.flow, h.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) h(flow, seq)) h
+    join kr_task_stat t on t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = h.watcher_id
+    group by 1, 2, 3
 $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[])

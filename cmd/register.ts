@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { insertSample } from '../src/sql/sample.ts';
 import { findDatabaseUrl } from './database.ts';
 import { guarded } from './exit.ts';
-import { openService, startRegisterServer } from './services.ts';
+import { makeOwnMetrics, openService, startRegisterServer } from './services.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -27,8 +27,12 @@ interface RegisterFlags {
 async function runRegister(this: Command, { migrate = false, sample }: RegisterFlags): Promise<void> {
   const settings = settingsOf(this);
   const base = await openService(settings, await findDatabaseUrl(settings), migrate);
+<<<<<<< HEAD
+  const server = await startRegisterServer(base, makeOwnMetrics(base));
+=======
   if (sample !== undefined) await insertSample(base.db, sample);
   const server = await startRegisterServer(base);
+>>>>>>> main
   stopOnSignals(async () => {
     await server.stop();
     await base.db.close();
