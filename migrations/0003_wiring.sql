@@ -84,7 +84,8 @@ begin
     ), outgoing as (
       select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
     ), fresh as (
-      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases
+      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases,
+             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq) timed
       from kr_task_stat t
       left join incoming i on i.child = t.task_exec_seq
       left join outgoing o on o.parent = t.task_exec_seq
@@ -93,13 +94,13 @@ begin
       update kr_task_stat t set
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
         releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
-        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated,
+        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
         exec_status = case when t.exec_status = 0 and f.live = 0 then 9 else t.exec_status end,
         reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
         and (t.exec_status = 0 and f.live = 0 or (t.waiting_on, t.live, t.releases, t.ready)
-          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated))
+          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed))
       returning t.reason, t.live
     )
     select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
@@ -157,6 +158,7 @@ begin
     return new;
   end if;
   new.watcher_id := null;
+  delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
   end if;
@@ -165,7 +167,9 @@ begin
   if new.exec_status in (0, 1) then
     new.exec_status := 0;
     new.error := null;
+    new.checkpoint := null;
     new.lost := 0;
+    new.retried := 0;
   end if;
   return new;
 end $$;

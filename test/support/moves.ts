@@ -127,6 +127,15 @@ function randomInserts(pick: fc.Arbitrary<number>): fc.Arbitrary<Edit> {
     pick,
     seq: fc.nat(99),
     depends: fc.nat(99),
-    status: fc.constantFrom(0 as const, 0 as const, 0 as const, 0 as const, 1 as const, 2 as const, 3 as const, 9 as const),
+    status: fc.constantFrom(
+      0 as const,
+      0 as const,
+      0 as const,
+      0 as const,
+      1 as const,
+      2 as const,
+      3 as const,
+      9 as const,
+    ),
   });
 }

@@ -7,7 +7,15 @@ import { isRetryable } from '../../src/sql/failures.ts';
 import { rescueTasks, returnStrays, returnTasks } from '../../src/sql/leases.ts';
 import { listRunnable, type ModelTask, settleDown, type TaskState } from './model.ts';
 import type { Edit, Move, Script, Turn } from './moves.ts';
-import { failed, finished, FURTHER_ON, joinWatcher, planFlow, registerOne, type TestWatcher } from './runs.ts';
+import {
+  failed,
+  finished,
+  FURTHER_ON,
+  joinWatcher,
+  planFlow,
+  registerOne,
+  type TestWatcher,
+} from './runs.ts';
 
 /** What the engine's books say of a row besides its status. */
 interface Books {
@@ -81,7 +89,7 @@ export async function makeMove(world: World, move: Move): Promise<string[]> {
 export async function runToQuiescence(world: World): Promise<string[]> {
   const complaints: string[] = [];
   const turn = { outcomes: [], slots: 100, want: 100, urgent: 19, head: false, lost: false };
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     more = false;
     for (const watcher of world.hands.keys()) {
       complaints.push(...(await advanceTogether(world, [{ ...turn, watcher }])));
@@ -151,7 +159,9 @@ function settle(world: World, hand: Hand, ended: Ended[], late: { flow: string; 
   }
   settleAll(world);
   const told = late.map(({ flow, seq }) => `${flow}/${seq}`);
-  return told.toSorted().join() === expected.toSorted().join() ? [] : [`late: told ${told.join()}, expected ${expected.join()}`];
+  return told.toSorted().join() === expected.toSorted().join()
+    ? []
+    : [`late: told ${told.join()}, expected ${expected.join()}`];
 }
 
 function takeTasks(world: World, hand: Hand, claimed: Claimed[], able: Set<string>): string[] {
@@ -163,7 +173,8 @@ function takeTasks(world: World, hand: Hand, claimed: Claimed[], able: Set<strin
     row.status = ExecStatus.running;
     books.watcher = hand.watcher.id;
     books.attempt += 1;
-    if (books.attempt !== attempt) complaints.push(`${flow}/${seq} is attempt ${attempt}, expected ${books.attempt}`);
+    if (books.attempt !== attempt)
+      complaints.push(`${flow}/${seq} is attempt ${attempt}, expected ${books.attempt}`);
   }
   return complaints;
 }
@@ -188,7 +199,8 @@ async function giveBack(world: World, move: Extract<Move, { kind: 'return' }>): 
   let expected = 0;
   for (const { flow, seq, attempt } of tasks) {
     const { row, books } = rowOf(world, flow, seq);
-    if (row?.status !== ExecStatus.running || books?.watcher !== hand.watcher.id || books.attempt !== attempt) continue;
+    if (row?.status !== ExecStatus.running || books?.watcher !== hand.watcher.id || books.attempt !== attempt)
+      continue;
     putBack(world, flow, seq, move.begun);
     expected += 1;
   }
@@ -215,7 +227,10 @@ async function rescueFrom(world: World, hand: Hand): Promise<string[]> {
     row!.reason = books!.lost < 3 ? null : 'failed';
   }
   settleAll(world);
-  await world.db.pool.query(`update kr_watcher set lease_until = now() - interval '1 second' where watcher_id = $1`, [id]);
+  await world.db.pool.query(
+    `update kr_watcher set lease_until = now() - interval '1 second' where watcher_id = $1`,
+    [id],
+  );
   const rescued = await rescueTasks(world.db, 3);
   world.hands[world.hands.indexOf(hand)] = await joinHand(world.db);
   return rescued.length === lost.length ? [] : [`rescued ${rescued.length} tasks of ${lost.length}`];
@@ -235,12 +250,16 @@ function rowOf({ executions }: World, flow: string, seq: string) {
 }
 
 function runnableKeys({ executions }: World): Set<string> {
-  return new Set(executions.flatMap(({ id, plan, rows }) => listRunnable(plan, rows).map((seq) => `${id}/${seq}`)));
+  return new Set(
+    executions.flatMap(({ id, plan, rows }) => listRunnable(plan, rows).map((seq) => `${id}/${seq}`)),
+  );
 }
 
 function settleAll({ executions }: World): void {
   for (const execution of executions)
-    execution.rows = new Map([...settleDown(execution.plan, execution.rows)].map(([seq, row]) => [seq, { ...row }]));
+    execution.rows = new Map(
+      [...settleDown(execution.plan, execution.rows)].map(([seq, row]) => [seq, { ...row }]),
+    );
 }
 
 /** All edits in one transaction, each a statement of its own. */
@@ -269,7 +288,11 @@ async function editOne(client: PoolClient, executions: ModelExecution[], edit: E
     execution.rows.delete(seq);
     await client.query(`delete from kr_task_stat ${where}`, [execution.id, seq]);
   } else if (edit.kind === 'priority') {
-    await client.query(`update kr_task_stat set task_priority = $3 ${where}`, [execution.id, seq, edit.priority]);
+    await client.query(`update kr_task_stat set task_priority = $3 ${where}`, [
+      execution.id,
+      seq,
+      edit.priority,
+    ]);
   } else if (edit.kind === 'hold') {
     row.hold = edit.hold;
     await client.query(`update kr_task_stat set hold = $3 ${where}`, [execution.id, seq, edit.hold]);

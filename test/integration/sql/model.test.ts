@@ -62,7 +62,10 @@ function expectTasks({ executions }: World) {
         reason,
         hold: hold ?? false,
         ready: runnable.includes(seq),
-        waitingOn: countWaitingOn(plan.find(({ execSeq }) => execSeq === seq)!, rows),
+        waitingOn: countWaitingOn(
+          plan.find(({ execSeq }) => execSeq === seq)!,
+          rows,
+        ),
         ...books.get(seq),
       }));
     })

@@ -297,7 +297,11 @@ describe.each(servers())('on $name', ({ server }) => {
     test('wakes whoever listens', async () => {
       let hear: (hint: Hint) => void = () => undefined;
       const heard = new Promise<Hint>((resolve) => (hear = resolve));
-      const stop = await listenForHints(database.url, (hint) => hear(hint), () => undefined);
+      const stop = await listenForHints(
+        database.url,
+        (hint) => hear(hint),
+        () => undefined,
+      );
       await edit('exec_status = 3', 1);
       expect(await heard).toEqual({ pool: 'default', priority: 0 });
       await stop();
@@ -363,7 +367,10 @@ describe.each(servers())('on $name', ({ server }) => {
       await watcher.call({ ended: [finished(claimed[0]!)], want: 0 });
       await inTransaction(db.pool, async (tx) => {
         for (const seq of [2, 1])
-          await tx.query('delete from kr_task_stat where task_flow_id = $1 and task_exec_seq = $2', [id, seq]);
+          await tx.query('delete from kr_task_stat where task_flow_id = $1 and task_exec_seq = $2', [
+            id,
+            seq,
+          ]);
       });
       expect(await ran()).toEqual([3, 4]);
     });
