@@ -48,9 +48,9 @@ begin
     if old.flow_status = 'paused' then
       update kr_task_stat t set hold = false where t.task_flow_id = flow and t.hold;
       perform umbel_wire(flow);
-    elsif new.active = 0 and case old.flow_status
+    elsif new.active = 0 and (case old.flow_status
         when 'failed' then exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2 and t.reason = 'failed')
-        else not exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2) end then
+        else not exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2) end) then
       update kr_flow_stat f set error = null, output = null where f.task_flow_id = flow;
       update kr_task_stat t set exec_status = 0, reason = null, hold = false
         where t.task_flow_id = flow and (t.exec_status = 2 and t.reason in ('failed', 'operator') or t.exec_status = 9 and t.reason = 'aborted');

@@ -149,13 +149,13 @@ function toIso(time: Date | null): string | null {
   return time instanceof Date ? time.toISOString() : null;
 }
 
-function makeCursor({ registeredText, id }: ListPosition): string {
+export function makeCursor({ registeredText, id }: ListPosition): string {
   return Buffer.from(JSON.stringify([registeredText, id])).toString('base64url');
 }
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 
-function readCursor(cursor: string): ListPosition {
+export function readCursor(cursor: string): ListPosition {
   const [registeredText, id] = parseList(Buffer.from(cursor, 'base64url').toString());
   if (
     typeof registeredText === 'string' &&

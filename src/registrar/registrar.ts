@@ -3,6 +3,7 @@ import type { Database } from '../sql/database.ts';
 import { readDefinitions, storePlan } from '../sql/definitions.ts';
 import { listExecutions, readExecution } from '../sql/executions.ts';
 import { registerExecutions } from '../sql/register.ts';
+import { makeRerunMany, type RerunMany } from './bulk.ts';
 import { type Control, makeControl } from './control.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
 import { findUnreadiness } from './readiness.ts';
@@ -12,6 +13,7 @@ export interface Registrar {
   register: Register;
   executions: ExecutionReader;
   control: Control;
+  rerunMany: RerunMany;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
   findUnreadiness: () => Promise<string | null>;
 }
@@ -25,6 +27,7 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
       wake,
     }),
     control: makeControl(db),
+    rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
     executions: makeExecutionReader({
       listExecutions: (filter) => listExecutions(db.kysely, filter),

@@ -84,6 +84,15 @@ export async function findTasks(tx: Tx, ids: string[], step: string): Promise<Fo
   return rows;
 }
 
+/** The tasks of these executions that stand failed. */
+export async function findFailedTasks(tx: Tx, ids: string[]): Promise<FoundTask[]> {
+  const { rows } = await sql<FoundTask>`
+    select t.task_flow_id flow, trim_scale(t.task_exec_seq)::text seq, t.exec_status::int "execStatus", t.reason
+    from kr_task_stat t where t.task_flow_id = any (${ids}) and t.exec_status = 2 and t.reason = 'failed'
+    order by t.task_flow_id, t.task_exec_seq`.execute(tx);
+  return rows;
+}
+
 /** What a rerun takes besides the tasks. */
 export interface RerunOptions {
   /** Replaces parameters of the tasks, by key. */
@@ -113,7 +122,7 @@ export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptio
       where ${options.downstream}
     )
     update kr_task_stat t set
-      exec_status = 0, reason = null, hold = f.flow_status = 'paused',
+      exec_status = 0, reason = null, hold = f.flow_status = 'paused', error = null, checkpoint = null, retried = 0,
       parameters = case when ${params}::jsonb is not null and (t.task_flow_id, t.task_exec_seq) in (select * from target)
         then (t.parameters::jsonb || ${params}::jsonb)::json else t.parameters end
     from kr_flow_stat f
@@ -122,7 +131,7 @@ export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptio
         or (f.flow_status = 'aborted' and t.exec_status = 9 and t.reason = 'aborted')
         or ((t.task_flow_id, t.task_exec_seq) in (select * from again)
           and t.exec_status <> 0 and coalesce(t.reason, '') not in ('operator', 'not_selected')))`.execute(tx);
-  await forgetTimers(tx, flows, seqs);
+  await wakeSleepers(tx, flows, seqs);
 }
 
 /** Sets tasks to Ignore as an operator does: those that come after them go on. */
@@ -133,8 +142,8 @@ export async function skipTasks(tx: Tx, tasks: FoundTask[]): Promise<void> {
     where t.task_flow_id = u.flow and t.task_exec_seq = u.seq`.execute(tx);
 }
 
-/** A task that waited for a time waits no longer. */
-async function forgetTimers(tx: Tx, flows: string[], seqs: string[]): Promise<void> {
+/** A task that waited for a time waits no longer. Its status stays as it is, so no trigger sees that it is ready. */
+async function wakeSleepers(tx: Tx, flows: string[], seqs: string[]): Promise<void> {
   await sql`
     delete from kr_timer k using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
     where k.task_flow_id = u.flow and k.task_exec_seq = u.seq`.execute(tx);
