@@ -531,15 +531,14 @@ begin
   when 'paused' then
     update kr_task_stat t set hold = true where t.task_flow_id = flow and not t.hold and t.exec_status in (0, 1, 2);
   when 'aborted' then
-    update kr_task_stat t set exec_status = 9, reason = 'aborted', hold = false
-      where t.task_flow_id = flow and t.exec_status in (0, 1, 2)
-        and exists (select from kr_task_stat k where k.task_flow_id = flow
-                      and (k.exec_status in (1, 2) or (k.exec_status = 0 and coalesce(k.waiting_on, 0) = 0)));
-    if not found then
-      if old.flow_status = 'paused' then perform umbel_wire(flow); end if;
-    else
-      update kr_task_stat t set hold = false where t.task_flow_id = flow and t.hold;
+    if old.flow_status = 'paused' or exists (select from kr_task_stat t where t.task_flow_id = flow
+        and (t.exec_status in (1, 2) or t.exec_status = 0 and coalesce(t.waiting_on, 0) = 0)) then
+      update kr_task_stat t set hold = false,
+          exec_status = case when t.exec_status in (0, 1, 2) then 9 else t.exec_status end,
+          reason = case when t.exec_status in (0, 1, 2) then 'aborted' else t.reason end
+        where t.task_flow_id = flow and (t.exec_status in (0, 1, 2) or t.hold);
       update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = flow and f.flow_status in ('open', 'paused');
+      perform umbel_wire(flow);
     end if;
   when 'open' then
     if old.flow_status = 'paused' then
@@ -549,7 +548,8 @@ begin
         when 'failed' then exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2 and t.reason = 'failed')
         else not exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2) end) then
       update kr_flow_stat f set error = null, output = null where f.task_flow_id = flow;
-      update kr_task_stat t set exec_status = 0, reason = null, hold = false
+      update kr_task_stat t set hold = false where t.task_flow_id = flow and t.hold;
+      update kr_task_stat t set exec_status = 0, reason = null
         where t.task_flow_id = flow and (t.exec_status = 2 and t.reason in ('failed', 'operator') or t.exec_status = 9 and t.reason = 'aborted');
     end if;
   end case;

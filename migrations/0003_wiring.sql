@@ -145,6 +145,21 @@ begin
   perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
 end $$;
 
+-- Rows that were there before: what has ended is taken over in one go, the rest is wired. Before the triggers, whose pending events
+-- would keep a later migration of the same transaction from altering the table.
+with ended as materialized (
+  select task_flow_id, min(task_id) task_id, min(registered_ts) registered_ts, max(finished_ts) finished_ts
+  from kr_task_stat group by task_flow_id having bool_and(exec_status in (3, 9))
+), execution as (
+  insert into kr_flow_stat (task_flow_id, task_id, flow_status, registered_ts, finished_ts)
+  select task_flow_id, task_id, 'success', coalesce(registered_ts, finished_ts, now()), coalesce(finished_ts, now()) from ended
+)
+update kr_task_stat t set waiting_on = 0, live = 1, releases = '{}', revision = 1,
+  reason = case when t.exec_status = 9 then 'operator' end,
+  depends = case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end
+  from ended e where t.task_flow_id = e.task_flow_id;
+select umbel_wire(task_flow_id) from (select distinct task_flow_id from kr_task_stat where waiting_on is null order by 1) w;
+
 -- A change that leaves the revision alone was made by hand: it wins, and is wired at commit.
 create function umbel_hand_edit() returns trigger language plpgsql as $$
 begin
@@ -215,18 +230,6 @@ begin
   return null;
 end $$;
 create trigger umbel_truncated after truncate on kr_task_stat for each statement execute function umbel_truncated();
-
--- Rows that were there before: what has ended is taken over in one go, the rest is wired.
-create temporary table ended on commit drop as
-  select task_flow_id, min(task_id) task_id, min(registered_ts) registered_ts, max(finished_ts) finished_ts
-  from kr_task_stat group by task_flow_id having bool_and(exec_status in (3, 9));
-insert into kr_flow_stat (task_flow_id, task_id, flow_status, registered_ts, finished_ts)
-  select task_flow_id, task_id, 'success', coalesce(registered_ts, finished_ts, now()), coalesce(finished_ts, now()) from ended;
-update kr_task_stat t set reason = 'operator' where t.exec_status = 9 and t.reason is null;
-update kr_task_stat t set waiting_on = 0, live = 1, releases = '{}', revision = 1,
-  depends = case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end
-  from ended e where t.task_flow_id = e.task_flow_id;
-select umbel_wire(task_flow_id) from (select distinct task_flow_id from kr_task_stat where waiting_on is null order by 1) w;
 
 -- Down Migration
 drop trigger umbel_truncated on kr_task_stat;

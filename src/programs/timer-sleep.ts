@@ -7,7 +7,7 @@ import { invalidParameters } from './program-error.ts';
 
 export const timerSleep = defineProgram({
   name: 'timer.sleep',
-  description: 'Waits for a duration, or until a time, without holding a worker.',
+  description: 'Waits for a duration, or until a time, without holding a worker',
   params: Type.Object(
     {
       duration: Type.Optional(Type.String({ description: 'A duration such as 30s, 5m or 2h.' })),

@@ -5,10 +5,14 @@ import { setImmediate as immediate, setTimeout as delay } from 'node:timers/prom
 import { isWatcherGone } from '../sql/advance.ts';
 import { isUnreachable } from '../sql/failures.ts';
 import { rejoin } from './membership.ts';
+import { countQueued } from './holdings.ts';
 import {
+  handBackOverdue,
+  hasOverdue,
   isDoubtDue,
   isWorthACall,
   makeTurn,
+  PATIENCE,
   prepareTasks,
   resolveDoubts,
   type TurnDeps,
@@ -76,7 +80,7 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
         await immediate();
         launch(deps, state);
         if (isDone()) break;
-        if (await waker.sleep(untilPoll(deps))) state.reasons += 1;
+        if (await sleep(deps)) state.reasons += 1;
       }
     },
     close() {
@@ -93,7 +97,8 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
 /** Sends the next call when it is worth one; its end wakes the loop. */
 function launch(deps: TurnDeps & LoopDeps, state: LoopState): void {
   const look = state.reasons !== state.answered;
-  if (!mayLaunch(deps, state) || !(isDoubtDue(state) || isWorthACall(deps, state, look))) return;
+  if (!mayLaunch(deps, state)) return;
+  if (!(isDoubtDue(state) || hasOverdue(deps) || isWorthACall(deps, state, look))) return;
   state.inFlight += 1;
   void fly(deps, state, look).finally(() => {
     state.inFlight -= 1;
@@ -110,6 +115,7 @@ async function fly(deps: TurnDeps & LoopDeps, state: LoopState, look: boolean): 
   const { reasons } = state;
   try {
     await resolveDoubts(deps, state);
+    await handBackOverdue(deps);
     await prepareTasks(deps, []);
     const drained = await makeTurn(deps, state, look);
     if (!drained) state.reasons += 1;
@@ -121,8 +127,15 @@ async function fly(deps: TurnDeps & LoopDeps, state: LoopState, look: boolean): 
   }
 }
 
+/** Sleeps until woken or until the next poll; true when a poll is due. */
+async function sleep({ waker, holdings, pollInterval }: LoopDeps): Promise<boolean> {
+  if (countQueued(holdings) === 0) return waker.sleep(untilPoll(pollInterval));
+  await waker.sleep(PATIENCE + 1);
+  return false;
+}
+
 /** Jittered, so that watchers started together do not look together. */
-function untilPoll({ pollInterval }: LoopDeps): number {
+function untilPoll(pollInterval: number): number {
   return pollInterval * (0.75 + Math.random() * 0.5);
 }
 

@@ -4,9 +4,20 @@ import { admitExecutions } from '../sql/admit.ts';
 import type { AdvanceAnswer, AdvanceCall } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
 import type { Hinter } from '../sql/hinter.ts';
-import { returnStrays } from '../sql/leases.ts';
+import { returnStrays, returnTasks } from '../sql/leases.ts';
 import type { Ahead } from './ahead.ts';
-import { collect, countQueued, enqueue, listKnown, restore, take, type Holdings } from './holdings.ts';
+import {
+  collect,
+  countQueued,
+  enqueue,
+  isOverdue,
+  letGo,
+  listKnown,
+  restore,
+  take,
+  takeUnbegun,
+  type Holdings,
+} from './holdings.ts';
 import type { Membership } from './membership.ts';
 import type { ClaimPosition } from './position.ts';
 import type { Prepare } from './prepare.ts';
@@ -57,7 +68,7 @@ export async function makeTurn(deps: TurnDeps, state: TurnState, look: boolean):
   const began = performance.now();
   const answer = await send(deps, state, call);
   const drained = deps.position.learn({ ...call, began, now: performance.now() }, answer);
-  take(deps.holdings, call.claim, answer.claimed);
+  take(deps.holdings, call.claim, answer.claimed, performance.now());
   reportLate(deps, answer);
   admitFreed(deps, answer);
   hintOthers(deps, call, answer);
@@ -114,6 +125,28 @@ export async function prepareTasks(
   );
   unprepared.forEach((holding, i) => enqueue(holdings, holding, prepared[i]!));
   beginNext();
+}
+
+/** Milliseconds that a task claimed ahead waits here at most; another watcher may have workers free. */
+export const PATIENCE = 100;
+
+export function hasOverdue({ holdings }: TurnDeps): boolean {
+  return isOverdue(holdings, performance.now() - PATIENCE);
+}
+
+/** Hands back what was claimed ahead and did not begin soon, because programs take longer than they used to. */
+export async function handBackOverdue(deps: TurnDeps): Promise<void> {
+  if (!hasOverdue(deps)) return;
+  const { db, pool, membership, holdings, ahead, hinter, log } = deps;
+  const overdue = takeUnbegun(holdings);
+  ahead.forget();
+  try {
+    const tasks = overdue.map(({ task }) => task);
+    log.debug({ tasks: await returnTasks(db, membership.id, tasks, false) }, 'handed back what waited here');
+  } finally {
+    for (const holding of overdue) letGo(holdings, holding);
+  }
+  hinter.hint(pool, Math.min(...overdue.map(({ task }) => task.priority)));
 }
 
 function reportLate({ log }: TurnDeps, answer: AdvanceAnswer): void {

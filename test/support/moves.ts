@@ -29,10 +29,17 @@ export type Move =
   | { kind: 'advance'; turns: Turn[] }
   | { kind: 'edit'; edits: Edit[] }
   | { kind: 'return'; watcher: number; outcomes: boolean[]; begun: boolean }
-  | { kind: 'rescue'; watcher: number };
+  | { kind: 'rescue'; watcher: number }
+  | { kind: 'admit' }
+  | { kind: 'control'; pick: number; verb: Verb; task: number; downstream: boolean };
+
+export type Verb = 'pause' | 'resume' | 'abort' | 'rerun' | 'skip';
 
 export interface Script {
   graphs: Step[][];
+  /** The graph of a flow with `max_running`, of which three executions are registered. */
+  limited: Step[];
+  maxRunning: number;
   watchers: number;
   moves: Move[];
 }
@@ -42,8 +49,10 @@ export function randomScripts(): fc.Arbitrary<Script> {
   return fc.record({
     graphs: fc.array(
       randomGraphs(8).map(({ steps }) => steps),
-      { minLength: 1, maxLength: 3 },
+      { minLength: 1, maxLength: 2 },
     ),
+    limited: randomGraphs(3).map(({ steps }) => steps),
+    maxRunning: fc.integer({ min: 1, max: 3 }),
     watchers: fc.integer({ min: 1, max: 3 }),
     moves: fc.array(randomMoves(), { minLength: 4, maxLength: 30, size: 'max' }),
   });
@@ -55,7 +64,19 @@ function randomMoves(): fc.Arbitrary<Move> {
     { weight: 5, arbitrary: randomEdits().map((edits): Move => ({ kind: 'edit', edits })) },
     { weight: 1, arbitrary: randomReturns() },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('rescue'), watcher: fc.nat(2) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('admit') }) },
+    { weight: 5, arbitrary: randomControl() },
   );
+}
+
+function randomControl(): fc.Arbitrary<Move> {
+  return fc.record({
+    kind: fc.constant('control'),
+    pick: fc.nat(99),
+    verb: fc.constantFrom<Verb>('pause', 'resume', 'resume', 'abort', 'rerun', 'rerun', 'skip'),
+    task: fc.nat(99),
+    downstream: fc.boolean(),
+  });
 }
 
 /** Mostly one watcher's call, sometimes several at once. */

@@ -1,6 +1,5 @@
-// A watcher in the test's own process, on a pool of its own, ended with the test.
+// Watchers in the test's own process. A file that starts some calls stopWatchers after each test, before it drops its database.
 import { PassThrough } from 'node:stream';
-import { onTestFinished } from 'vitest';
 import { makeLogger } from '../../src/log.ts';
 import { builtinPrograms } from '../../src/programs/builtin.ts';
 import type { Program } from '../../src/programs/program.ts';
@@ -13,6 +12,8 @@ export interface RunningWatcher extends Watcher {
   /** Its log, line by line. */
   logged: { level: number; msg: string; [field: string]: unknown }[];
 }
+
+const started: (() => Promise<void>)[] = [];
 
 /** A started watcher. It polls so seldom that whatever a test waits for must have come by a hint, unless `pollInterval` says otherwise. */
 export async function startWatcher(
@@ -40,9 +41,13 @@ export async function startWatcher(
   await watcher.start();
   let stopped: Promise<void> | undefined;
   const stop = (grace: number) => (stopped ??= watcher.stop(grace));
-  onTestFinished(async () => {
+  started.push(async () => {
     await stop(0);
     await db.close();
   });
   return { ...watcher, stop, db, logged };
+}
+
+export async function stopWatchers(): Promise<void> {
+  await Promise.all(started.splice(0).map((stop) => stop()));
 }
