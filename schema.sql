@@ -32,13 +32,15 @@ CREATE TABLE kr_flow_stat (
   CONSTRAINT kr_flow_stat_flow_status_check CHECK ((flow_status = ANY (ARRAY['open'::text, 'paused'::text, 'success'::text, 'failed'::text, 'aborted'::text, 'compensating'::text, 'compensation_failed'::text]))),
   CONSTRAINT kr_flow_stat_place_check CHECK ((place = ANY (ARRAY[0, 1, 2])))
 ) WITH (fillfactor=45, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
-COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks';
+COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks; set paused, aborted or open to pause, abort or resume it';
 COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: ready, held, running or waiting for something outside';
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
+CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 
 CREATE TABLE kr_task_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -427,6 +429,18 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with recursive family as (
+    select e::varchar collate "C" flow from unnest(executions) e
+    union
+    select f.task_flow_id from family p join kr_flow_stat f on f.parent_flow_id = p.flow where f.flow_status in ('open', 'paused')
+  ) select array_agg(flow order by flow) from family
+$function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_fire_v1(most integer)
  RETURNS TABLE(pool character varying, task_priority numeric)
  LANGUAGE plpgsql
@@ -509,6 +523,61 @@ begin
     new.retried := 0;
   end if;
   return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hand_status()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  flow constant varchar := new.task_flow_id;
+begin
+  case new.flow_status
+  when 'paused' then
+    update kr_task_stat t set hold = true where t.task_flow_id = flow and not t.hold and t.exec_status in (0, 1, 2);
+  when 'aborted' then
+    if old.flow_status = 'paused' or exists (select from kr_task_stat t where t.task_flow_id = flow
+        and (t.exec_status in (1, 2) or t.exec_status = 0 and coalesce(t.waiting_on, 0) = 0)) then
+      update kr_task_stat t set hold = false,
+          exec_status = case when t.exec_status in (0, 1, 2) then 9 else t.exec_status end,
+          reason = case when t.exec_status in (0, 1, 2) then 'aborted' else t.reason end
+        where t.task_flow_id = flow and (t.exec_status in (0, 1, 2) or t.hold);
+      update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = flow and f.flow_status in ('open', 'paused');
+      perform umbel_wire(flow);
+    end if;
+  when 'open' then
+    if old.flow_status = 'paused' then
+      update kr_task_stat t set hold = false where t.task_flow_id = flow and t.hold;
+      perform umbel_wire(flow);
+    elsif new.active = 0 and (case old.flow_status
+        when 'failed' then exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2 and t.reason = 'failed')
+        else not exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2) end) then
+      update kr_flow_stat f set error = null, output = null where f.task_flow_id = flow;
+      update kr_task_stat t set hold = false where t.task_flow_id = flow and t.hold;
+      update kr_task_stat t set exec_status = 0, reason = null
+        where t.task_flow_id = flow and (t.exec_status = 2 and t.reason in ('failed', 'operator') or t.exec_status = 9 and t.reason = 'aborted');
+    end if;
+  end case;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_lock_executions(executions text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  perform 1 from kr_task_stat t where t.task_flow_id = any (executions) order by t.task_flow_id, t.task_exec_seq for update;
+  perform 1 from kr_flow_stat f where f.task_flow_id = any (executions) order by f.task_flow_id for update;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_override(parameters json, override jsonb)

@@ -23,6 +23,7 @@ export interface ModelExecution {
   books: Map<number, Books>;
   /** Of a flow with `max_running`: 0 waits for a place, 1 has one, 2 gave it back; null: no limit. */
   place: number | null;
+  paused: boolean;
 }
 
 /** What has executions: the whole world, or a part of it. */
@@ -58,10 +59,18 @@ export function admitOldest({ executions }: Ledger, maxRunning: number): void {
   for (const execution of waiting.slice(0, Math.max(0, maxRunning - taken))) execution.place = 1;
 }
 
-/** An ended execution gives its place back, one that is open again asks for it again; failed and suspended ones keep it. */
-function placeOf({ plan, rows, place }: ModelExecution): number | null {
-  if (place === null || rows.size === 0) return null;
+/** As `kr_flow_stat.flow_status` has it. */
+export function statusOf({ plan, rows, paused }: ModelExecution): string {
+  if (paused) return 'paused';
   const status = judgeExecution(plan, rows);
+  return status === 'running' || status === 'waiting' ? 'open' : status;
+}
+
+/** An ended execution gives its place back, one that is open again asks for it again; failed and suspended ones keep it. */
+function placeOf(execution: ModelExecution): number | null {
+  const { rows, place } = execution;
+  if (place === null || rows.size === 0) return null;
+  const status = statusOf(execution);
   if (status === 'success' || status === 'aborted') return 2;
   return place === 2 ? 0 : place;
 }

@@ -32,7 +32,10 @@ export type Move =
   | { kind: 'rescue'; watcher: number }
   | { kind: 'admit' }
   /** All timers come due. */
-  | { kind: 'fire' };
+  | { kind: 'fire' }
+  | { kind: 'control'; pick: number; verb: Verb; task: number; downstream: boolean };
+
+export type Verb = 'pause' | 'resume' | 'abort' | 'rerun' | 'skip';
 
 export interface Script {
   graphs: Step[][];
@@ -64,7 +67,18 @@ function randomMoves(): fc.Arbitrary<Move> {
     { weight: 1, arbitrary: randomReturns() },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('rescue'), watcher: fc.nat(2) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('admit', 'fire') }) },
+    { weight: 5, arbitrary: randomControl() },
   );
+}
+
+function randomControl(): fc.Arbitrary<Move> {
+  return fc.record({
+    kind: fc.constant('control'),
+    pick: fc.nat(99),
+    verb: fc.constantFrom<Verb>('pause', 'resume', 'resume', 'abort', 'rerun', 'rerun', 'skip'),
+    task: fc.nat(99),
+    downstream: fc.boolean(),
+  });
 }
 
 /** Mostly one watcher's call, sometimes several at once. */

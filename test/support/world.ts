@@ -16,6 +16,7 @@ import {
   settleAll,
 } from './ledger.ts';
 import { countWaitingOn } from './model.ts';
+import { controlBoth } from './controller.ts';
 import type { Move, Script, Turn } from './moves.ts';
 import { editByHand } from './operator.ts';
 import {
@@ -70,6 +71,7 @@ async function beginExecution(
     rows: new Map(planned.plan.map(({ execSeq }) => [execSeq, { status: ExecStatus.wait, reason: null }])),
     books: new Map(planned.plan.map(({ execSeq }) => [execSeq, blank()])),
     place,
+    paused: false,
   };
 }
 
@@ -90,6 +92,11 @@ export async function makeMove(world: World, move: Move): Promise<string[]> {
   if (move.kind === 'rescue') return rescueFrom(world, handOf(world, move.watcher));
   if (move.kind === 'admit') return admit(world);
   if (move.kind === 'fire') return fire(world);
+  if (move.kind === 'control') {
+    const complaints = await controlBoth(world.db, world.executions, move);
+    settleAll(world);
+    return complaints;
+  }
   await editByHand(world.db, world.executions, move.edits);
   settleAll(world);
   return [];

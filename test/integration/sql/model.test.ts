@@ -3,8 +3,8 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExecStatus } from '../../../src/dag/vocabulary.ts';
 import { createDatabase, servers, type TestDatabase } from '../../support/database.ts';
-import { listClaimable } from '../../support/ledger.ts';
-import { countActive, countWaitingOn, judgeExecution } from '../../support/model.ts';
+import { listClaimable, statusOf } from '../../support/ledger.ts';
+import { countActive, countWaitingOn } from '../../support/model.ts';
 import { randomScripts } from '../../support/moves.ts';
 import { beginWorld, endWorld, makeMove, runToQuiescence, type World } from '../../support/world.ts';
 
@@ -92,14 +92,14 @@ async function readTasks({ db }: World) {
 function expectExecutions({ executions }: World) {
   return executions
     .filter(({ rows }) => rows.size > 0)
-    .map(({ id, plan, rows, place }) => {
-      const status = judgeExecution(plan, rows);
-      const open = status === 'running' || status === 'waiting';
+    .map((execution) => {
+      const { id, plan, rows, place } = execution;
+      const status = statusOf(execution);
       return {
         flow: id,
-        status: open ? 'open' : status,
+        status,
         active: countActive(plan, rows),
-        ended: !open,
+        ended: status !== 'open' && status !== 'paused',
         place,
       };
     })
