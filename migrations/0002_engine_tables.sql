@@ -91,6 +91,7 @@ create table ms_plan (
   releases      numeric[]    not null,
   waiting_on    integer      not null,
   live          integer      not null,
+  options       jsonb,
   primary key (version, task_exec_seq)
 );
 

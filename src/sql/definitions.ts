@@ -7,6 +7,11 @@ export interface Definition {
   flow: string;
   revision: string;
   tenant: string;
+  name: string | null;
+  description: string | null;
+  maxRunning: number | null;
+  /** What ms_flow says besides; null: nothing. */
+  settings: JsonObject | null;
   steps: Step[];
 }
 
@@ -17,20 +22,15 @@ export async function readDefinitions(db: Database, flows: string[]): Promise<De
     text: READ,
     values: [flows],
   });
-  return rows.map((row) => ({
-    flow: row.flow,
-    revision: row.revision,
-    tenant: row.tenant,
-    steps: row.steps.map(toStep),
-  }));
+  return rows.map((row) => ({ ...row, steps: row.steps.map(toStep) }));
 }
 
 // Flower's rule for the five pairs: used when the key is not null, a null value is "", a later duplicate wins.
 const READ = `
-  select f.task_id flow, f.revision, f.tenant, json_agg(json_build_object(
+  select f.task_id flow, f.revision, f.tenant, f.name, f.description, f.max_running "maxRunning", f.settings, json_agg(json_build_object(
       'seq', trim_scale(d.task_seq)::text, 'id', d.step_id, 'program', d.program, 'priority', d.task_priority, 'pool', d.pool,
       'dependsSeq', (select array_agg(trim_scale(n)::text order by o) from unnest(d.depends_task_seq) with ordinality u(n, o)),
-      'root', d.depends_task_seq = '{}', 'after', d.after, 'before', d.before, 'params', d.params,
+      'root', d.depends_task_seq = '{}', 'after', d.after, 'before', d.before, 'params', d.params, 'options', d.options,
       'pairs', json_build_array(
         d.param1_key, d.param1_value, d.param2_key, d.param2_value, d.param3_key, d.param3_value,
         d.param4_key, d.param4_value, d.param5_key, d.param5_value)
@@ -38,10 +38,7 @@ const READ = `
   from ms_flow f join ms_task_definition d on d.task_id = f.task_id
   where f.task_id = any ($1) group by f.task_id`;
 
-interface DefinitionRow {
-  flow: string;
-  revision: string;
-  tenant: string;
+interface DefinitionRow extends Omit<Definition, 'steps'> {
   steps: StepRow[];
 }
 
@@ -80,7 +77,7 @@ const STORE = `
   with stored as (
     insert into ms_flow_version (version, task_id, definition) values ($1, $2, $3) on conflict do nothing returning version
   )
-  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, releases, waiting_on, live)
-  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.releases, t."waitingOn", t.live
+  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, releases, waiting_on, live, options)
+  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.releases, t."waitingOn", t.live, t.options
   from stored s, json_to_recordset($4::json) t("execSeq" numeric, seq numeric, step text, program text, priority numeric, pool text, params json,
-    depends numeric[], releases numeric[], "waitingOn" int, live int)`;
+    depends numeric[], releases numeric[], "waitingOn" int, live int, options jsonb)`;

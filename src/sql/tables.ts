@@ -69,6 +69,7 @@ export interface FlowTable {
   name: string | null;
   description: string | null;
   max_running: number | null;
+  settings: JsonColumn<JsonObject | null>;
   revision: Defaulted<string>;
   created_ts: Defaulted<Date>;
   updated_ts: Defaulted<Date>;
@@ -94,6 +95,7 @@ export interface PlanTable {
   releases: string[];
   waiting_on: number;
   live: number;
+  options: JsonColumn<JsonObject | null>;
 }
 
 export interface FlowStatTable {

@@ -25,6 +25,7 @@ test('a task carries everything that running the step takes', () => {
     priority: -3,
     pool: 'gpu',
     params: { url: 'http://localhost' },
+    options: null,
     depends: [1],
     releases: [],
     waitingOn: 1,
