@@ -1,6 +1,7 @@
 // Definitions as the registrar reads them, and the plans it makes of them.
+import { CompiledQuery } from 'kysely';
 import type { Json, JsonObject, PlanTask, Step } from '../dag/vocabulary.ts';
-import type { Database } from './database.ts';
+import type { Database, Db } from './database.ts';
 
 /** A flow's steps, ordered by `task_seq`, with the revision they were read at. */
 export interface Definition {
@@ -22,7 +23,18 @@ export async function readDefinitions(db: Database, flows: string[]): Promise<De
     text: READ,
     values: [flows],
   });
-  return rows.map((row) => ({ ...row, steps: row.steps.map(toStep) }));
+  return rows.map(toDefinition);
+}
+
+/** One of them, as a transaction or a connection sees it; null when it has no steps. */
+export async function readDefinition(db: Db, flow: string): Promise<Definition | null> {
+  const { rows } = await db.executeQuery(CompiledQuery.raw(READ, [[flow]]));
+  const [row] = rows as DefinitionRow[];
+  return row === undefined ? null : toDefinition(row);
+}
+
+function toDefinition(row: DefinitionRow): Definition {
+  return { ...row, steps: row.steps.map(toStep) };
 }
 
 // Flower's rule for the five pairs: used when the key is not null, a null value is "", a later duplicate wins.

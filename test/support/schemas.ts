@@ -5,20 +5,16 @@ import type { Schema } from '../../src/registrar/definition/shape.ts';
 /** Names from a small set, so that references sometimes meet. */
 const NAMES = ['a', 'b', 'load', 'größe', 'x.y', '1', 'null', '#'];
 
-const jsonObjects = fc.dictionary(
-  fc.string({ maxLength: 8 }).filter((key) => key !== '__proto__' && !key.includes('\0')),
-  fc
-    .jsonValue({ maxDepth: 2, noUnicodeString: false })
-    .filter((value) => !JSON.stringify(value).includes('\\u0000')),
-  { maxKeys: 3 },
-);
+const jsonObjects = fc
+  .dictionary(fc.string({ maxLength: 8 }), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 })
+  .filter((value) => !/__proto__|\u0000/.test(JSON.stringify(value)));
 
 /** Values that a schema of src/registrar/definition/schema.ts takes. */
 export function valuesOf(schema: object): fc.Arbitrary<unknown> {
   const node = schema as Schema;
   if (node.anyOf !== undefined) return fc.oneof(...node.anyOf.map(valuesOf));
   if (node.enum !== undefined) return fc.constantFrom(...node.enum);
-  switch (node.type) {
+  switch (node.type ?? 'number') {
     case 'object':
       return valuesOfObject(node);
     case 'array':

@@ -5,7 +5,7 @@ export function describe(schema: Schema): string {
   if (schema.title !== undefined) return schema.title;
   if (schema.enum !== undefined) return joinChoices(schema.enum.map((value) => JSON.stringify(value)));
   if (schema.anyOf !== undefined) return joinChoices(schema.anyOf.map(describe));
-  switch (schema.type) {
+  switch (schema.type ?? 'object') {
     case 'integer':
       return `a whole number${describeRange(schema)}`;
     case 'number':

@@ -1,7 +1,7 @@
 // Between a flow as people write it and its rows: ms_flow and ms_task_definition. Loses nothing in either direction;
 // what comes back is the one spelling that every way of asking gives. Called by flows.ts and check.ts.
 import { nameOf } from '../../dag/names.ts';
-import type { Json, JsonObject, Step } from '../../dag/vocabulary.ts';
+import type { JsonObject, Step } from '../../dag/vocabulary.ts';
 import type { Definition } from '../../sql/definitions.ts';
 import { type FlowDefinition, type FlowHead, STEP_COLUMNS, type StepDefinition } from './schema.ts';
 
@@ -41,7 +41,7 @@ export function toHeadRow(flow: FlowHead): HeadRow {
     ...settings
   } = flow as FlowDefinition;
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return { name, description, maxRunning, settings: nullIfEmpty(Object.fromEntries(given) as JsonObject) };
+  return { name, description, maxRunning, settings: nullIfEmpty(Object.fromEntries(given)) };
 }
 
 /** Steps in order of seq; what a row leaves to its place among the others is spelled out. */
@@ -104,5 +104,5 @@ function compact(value: Record<string, unknown>): Record<string, unknown> {
 }
 
 function nullIfEmpty(value: JsonObject): JsonObject | null {
-  return Object.keys(value).length === 0 ? null : (value as { [key: string]: Json });
+  return Object.keys(value).length === 0 ? null : value;
 }

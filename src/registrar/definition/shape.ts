@@ -26,23 +26,17 @@ export interface Schema {
 
 /** `path` is where the value stands: `steps[3]`; empty for the whole. */
 export function findShapeProblems(schema: object, value: unknown, path: string): Problem[] {
-  return check(schema as Schema, value, path);
+  return check(schema, value, path);
 }
 
 function check(schema: Schema, value: unknown, path: string): Problem[] {
   if (schema.anyOf !== undefined) return checkChoice(schema, schema.anyOf, value, path);
   if (schema.enum !== undefined) return schema.enum.includes(value) ? [] : mismatch(schema, path);
   if (kindOf(value) !== (schema.type === 'integer' ? 'number' : schema.type)) return mismatch(schema, path);
-  switch (schema.type) {
-    case 'object':
-      return checkObject(schema, value as Record<string, unknown>, path);
-    case 'array':
-      return checkList(schema, value as unknown[], path);
-    case 'string':
-      return checkText(schema, value as string, path);
-    default:
-      return fitsNumber(schema, value) ? [] : mismatch(schema, path);
-  }
+  if (Array.isArray(value)) return checkList(schema, value, path);
+  if (typeof value === 'string') return checkText(schema, value, path);
+  if (typeof value === 'object') return checkObject(schema, value as Record<string, unknown>, path);
+  return fitsNumber(schema, value) ? [] : mismatch(schema, path);
 }
 
 /** An object or a list is held against the alternative that is one, so that the problem inside it is named. */

@@ -72,14 +72,14 @@ describe('a step', () => {
     [{ retry: -1 }, 'steps[0].retry: must be a whole number ≥ 0'],
     [{ retry: { limt: 1 } }, 'steps[0].retry.limt: is not known (did you mean "limit"?)'],
     [{ retry: { jitter: 'some' } }, 'steps[0].retry.jitter: must be "full" or "none"'],
-    [{ timeout: 'soon' }, /^steps\[0\]\.timeout: must be a duration \(milliseconds, or 500ms/],
-    [{ timeout: { attempt: '1.5s' } }, /^steps\[0\]\.timeout\.attempt: must be a duration/],
+    [{ timeout: 'soon' }, 'steps[0].timeout: must be a duration (milliseconds, or 500ms'],
+    [{ timeout: { attempt: '1.5s' } }, 'steps[0].timeout.attempt: must be a duration'],
     [{ join: 'some' }, 'steps[0].join: must be "all", "any", "allDone" or {n: 2}'],
     [{ join: { n: 0 } }, 'steps[0].join.n: must be a whole number ≥ 1'],
     [{ edges: { a: 'never' } }, 'steps[0].edges.a: must be "succeeded", "failed" or "always"'],
     [
       { map: { over: '$x', tolerate: '101%' } },
-      /^steps\[0\]\.map\.tolerate: must be a number of elements or a share/,
+      'steps[0].map.tolerate: must be a number of elements or a share',
     ],
     [{ catch: [{ errors: '*' }] }, 'steps[0].catch[0].errors: must be a list'],
     [{ params: { a: ['x', '\0'] } }, 'steps[0].params.a[1]: holds a NUL character, which cannot be stored'],
@@ -90,9 +90,7 @@ describe('a step', () => {
     [{ after: 'load' }, 'steps[0].after: must be a list'],
     [{ after: [1] }, 'steps[0].after[0]: must be text of 1 to 256 characters'],
   ])('with %j is refused in words', (step, message) => {
-    expect(sayStep(step)).toContainEqual(
-      typeof message === 'string' ? message : expect.stringMatching(message),
-    );
+    expect(sayStep(step).join('\n')).toContain(message);
   });
 
   test('is told what this version does not run', () => {
@@ -183,12 +181,11 @@ describe('the words and the schema', () => {
 
   test('agree with the engine on durations', () => {
     const texts = fc.stringMatching(/^\d{1,13}(ms|s|m|h|d)?$/);
-    fc.assert(
-      fc.property(texts, (text) => {
-        const flow = { ...good, deadline: text };
-        if (findShapeProblems(Flow, flow, '').length === 0) expect(parseDuration(text)).toBeDefined();
-      }),
-    );
+    const property = fc.property(texts, (text) => {
+      const fits = findShapeProblems(Flow, { ...good, deadline: text }, '').length === 0;
+      return !fits || parseDuration(text) !== undefined;
+    });
+    expect(fc.check(property).failed).toBe(false);
   });
 });
 
