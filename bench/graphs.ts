@@ -35,10 +35,6 @@ export function random(size: number, edges: number, seed = 1): Graph {
   });
 }
 
-export function countEdges(graph: Graph): number {
-  return graph.reduce((sum, predecessors) => sum + predecessors.length, 0);
-}
-
 // Far apart when there are few edges, every neighbour when there are all.
 function strideOf(width: number, edges: number): number {
   return edges === width ? 1 : Math.max(1, Math.floor(width / (edges + 1)));

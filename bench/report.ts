@@ -53,7 +53,7 @@ function columnsFor(figure: string, unit: string): Column[] {
     ['WORKERS', setting('workers')],
     ['ahead', setting('claimAhead')],
     [unit, median(figure)],
-    ['ratio', ({ ratio }) => (ratio === null ? '' : `${formatNumber(ratio)} ×`)],
+    ['first is', ({ ratio }) => (ratio === null ? '' : `${formatNumber(ratio)} ×`)],
     ['start p99 ms', median('startP99Ms')],
     ['hop p50 ms', median('hopP50Ms')],
     ['chain p50 ms', median('chainP50Ms')],
@@ -72,6 +72,8 @@ function columnsFor(figure: string, unit: string): Column[] {
     ['MB', median('rssMb', 0)],
     ['loop p99 ms', median('loopDelayP99Ms', 1)],
     ['deadlocks', median('deadlocks', 0)],
+    ['appendonly', setting('appendonly')],
+    ['samples', median('samples', 0)],
     ['rounds', ({ rounds }) => String(rounds.length)],
     ['failed', ({ errors }) => errors.join('; ')],
   ];

@@ -1,5 +1,5 @@
 // The result of a run as results/latest.json has it. Made by run.ts, read again by write-docs.ts.
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, platform, release, totalmem } from 'node:os';
 import { format } from 'prettier';
 import { BARS, judgeBars, type Judged } from './bars.ts';
@@ -54,6 +54,7 @@ export async function makeResults(
 }
 
 export async function saveResults(results: Results): Promise<void> {
+  await mkdir(new URL('.', FILE), { recursive: true });
   await writeFile(FILE, await format(JSON.stringify(results), { parser: 'json', printWidth: 110 }));
 }
 

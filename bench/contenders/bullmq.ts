@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { countTo, measureDrain } from '../probes/drain.ts';
 import type { Case, Contender, Sample } from '../shape.ts';
 
-export const bullmqPostgres: Contender = {
+const bullmqPostgres: Contender = {
   name: 'bullmq postgres',
   package: 'bullmq',
   async install(url) {
@@ -15,7 +15,7 @@ export const bullmqPostgres: Contender = {
   },
 };
 
-export const bullmqRedis: Contender = {
+const bullmqRedis: Contender = {
   name: 'bullmq redis',
   package: 'bullmq',
   install: async () => undefined,
@@ -23,7 +23,9 @@ export const bullmqRedis: Contender = {
 };
 
 const QUEUE = 'bench';
-const CONCURRENCY = 100;
+const REDIS_PREFIX = 'umbel-bench';
+// As many as did best on two cores; more only wait for each other.
+const CONCURRENCY = { postgres: 20, redis: 100 };
 const ADDED_AT_ONCE = 500;
 
 /** A backlog of chains that long, worked off by one worker. */
@@ -54,7 +56,7 @@ async function drain(on: 'postgres' | 'redis', url: string, flows: number, lengt
     await reached;
   };
   const figures = await measureDrain(url, tasks, { run, close: async () => worker?.close() });
-  const settings = { workers: CONCURRENCY, claimAhead: 0, executions: flows, tasks };
+  const settings = { workers: CONCURRENCY[on], claimAhead: 0, executions: flows, tasks };
   return { figures, settings: { ...settings, ...parts.settings } };
 }
 
@@ -78,8 +80,8 @@ async function makePostgresParts(url: string): Promise<Parts> {
     fill: (flows) => producer.addBulk(flows),
     fillEnd: () => producer.close(),
     async startWorker(onDone) {
-      const connection = { connectionString: url, max: 20 };
-      const worker = new Worker(QUEUE, work, { connection, concurrency: CONCURRENCY });
+      const connection = { connectionString: url, max: 10 };
+      const worker = new Worker(QUEUE, work, { connection, concurrency: CONCURRENCY.postgres });
       worker.on('completed', onDone);
       await worker.waitUntilReady();
       return worker;
@@ -88,32 +90,43 @@ async function makePostgresParts(url: string): Promise<Parts> {
 }
 
 async function makeRedisParts(): Promise<Parts> {
-  const { FlowProducer, Queue, Worker } = await import('bullmq');
-  const connection: ConnectionOptions = { url: redisUrl(), maxRetriesPerRequest: null };
-  const prefix = `umbel-bench-${process.pid}`;
-  const producer = new FlowProducer({ connection, prefix });
+  const { FlowProducer, Worker } = await import('bullmq');
+  const options = { connection: redisConnection(), prefix: REDIS_PREFIX };
+  const settings = await readDurability();
+  await emptyRedis();
+  const producer = new FlowProducer(options);
   return {
-    settings: await readDurability(),
-    fill: (flows) => producer.addBulk(flows.map((flow) => withPrefix(flow, prefix))),
+    settings,
+    fill: (flows) => producer.addBulk(flows.map(withPrefix)),
     fillEnd: () => producer.close(),
     async startWorker(onDone) {
-      const worker = new Worker(QUEUE, work, { connection, prefix, concurrency: CONCURRENCY });
+      const worker = new Worker(QUEUE, work, { ...options, concurrency: CONCURRENCY.redis });
       worker.on('completed', onDone);
       await worker.waitUntilReady();
       return {
         async close() {
           await worker.close();
-          const queue = new Queue(QUEUE, { connection, prefix });
-          await queue.obliterate({ force: true });
-          await queue.close();
+          await emptyRedis();
         },
       };
     },
   };
 }
 
-function withPrefix(flow: FlowJob, prefix: string): FlowJob {
-  return { ...flow, prefix, children: flow.children?.map((child) => withPrefix(child, prefix)) ?? [] };
+/** Takes away what this run, or one that was killed, put there. */
+async function emptyRedis(): Promise<void> {
+  const { Queue } = await import('bullmq');
+  const queue = new Queue(QUEUE, { connection: redisConnection(), prefix: REDIS_PREFIX });
+  await queue.obliterate({ force: true });
+  await queue.close();
+}
+
+function redisConnection(): ConnectionOptions {
+  return { url: redisUrl(), maxRetriesPerRequest: null };
+}
+
+function withPrefix(flow: FlowJob): FlowJob {
+  return { ...flow, prefix: REDIS_PREFIX, children: flow.children?.map(withPrefix) ?? [] };
 }
 
 function redisUrl(): string {

@@ -2,7 +2,7 @@
 import { measureDrain } from '../probes/drain.ts';
 import type { Case, Contender, Sample } from '../shape.ts';
 
-export const dbos: Contender = {
+const dbos: Contender = {
   name: 'dbos',
   package: '@dbos-inc/dbos-sdk',
   async install(url) {

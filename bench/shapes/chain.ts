@@ -13,7 +13,7 @@ export const chain: Shape = {
   headline: { figure: 'tasksPerSecond', unit: 'tasks/s', better: 'more' },
   cases: {
     umbel: umbelCase(CHAIN),
-    'bullmq on Postgres': bullmq('postgres', 3, 0.2),
+    'bullmq on Postgres': bullmq('postgres', 3, 0.05),
     'bullmq on Redis': bullmq('redis', 3, 0.5),
     dbos: dbos(3, 0.1),
   },

@@ -15,7 +15,7 @@ export const flat: Shape = {
     'graphile-worker, localQueue 500': graphileWorker({ localQueue: 500, concurrentJobs: 10 }),
     'graphile-worker': graphileWorker({ localQueue: null, concurrentJobs: 10 }, 0.1),
     'pg-boss, batch 500': pgBoss,
-    'bullmq on Postgres': bullmq('postgres', 1, 0.2),
+    'bullmq on Postgres': bullmq('postgres', 1, 0.1),
     'bullmq on Redis': bullmq('redis', 1),
   },
 };

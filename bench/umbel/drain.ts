@@ -1,5 +1,4 @@
 // Umbel works off a backlog with one or more watcher processes. Every drain shape of Umbel goes through here.
-import { Client } from 'pg';
 import type { Graph } from '../graphs.ts';
 import { startChild, type Child } from '../processes/child.ts';
 import { probeDatabase } from '../probes/database.ts';
@@ -8,7 +7,7 @@ import { waitUntil } from '../probes/wait.ts';
 import type { Figures, Sample } from '../shape.ts';
 import { fillBacklog, type Flow } from './flows.ts';
 import { NOOP } from './programs.ts';
-import { isAnyOpen, verifyRun } from './verify.ts';
+import { untilEnded, verifyRun } from './verify.ts';
 import { WORKERS } from './watching.ts';
 
 export interface Load {
@@ -46,7 +45,7 @@ export async function drainUmbel(
 }
 
 /** Drains what was registered since then. */
-export async function drainBacklog(url: string, load: Load, since: Date): Promise<Sample> {
+async function drainBacklog(url: string, load: Load, since: Date): Promise<Sample> {
   const { watchers = 1, workers = WORKERS } = load;
   const children = await Promise.all(
     Array.from({ length: watchers }, () => startChild('watcher', { url, workers })),
@@ -91,16 +90,6 @@ function listenForStarts(children: Child[]): () => number {
   const started = new Map<Child, number>();
   for (const child of children) child.on('started', (body) => started.set(child, Number(body.started)));
   return () => [...started.values()].reduce((sum, count) => sum + count, 0);
-}
-
-async function untilEnded(url: string, since: Date): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    await waitUntil('every execution ends', async () => !(await isAnyOpen(client, since)));
-  } finally {
-    await client.end();
-  }
 }
 
 function watcherFigures(usages: WatcherUsage[], tasks: number): Figures {

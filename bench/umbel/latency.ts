@@ -9,12 +9,15 @@ import type { Case, Sample } from '../shape.ts';
 import { defineFlow, openRegistrar, registerOne } from './flows.ts';
 import { NOOP, type OnStart } from './programs.ts';
 import { makeStarts, millisecondsBetween, type Starts } from '../probes/starts.ts';
+import { untilEnded, verifyRun } from './verify.ts';
 import { openWatching, WORKERS } from './watching.ts';
 
 const FLOW = 'bench';
 const SAMPLES = 300;
 const WARM_UP = 30;
+const STARTED = WARM_UP + SAMPLES;
 const REST_MS = 5;
+const EVER = new Date(0);
 const CHAIN_LENGTH = 40;
 const CHAIN_SAMPLES = 30;
 
@@ -26,7 +29,9 @@ export const inProcessLatencies: Case = {
       starts.note(execution.id, process.hrtime.bigint()),
     );
     const latencies = await sampleStarts(starts, at.register);
+    await untilEnded(url, EVER);
     await at.close();
+    await verifyRun(url, { since: EVER, executions: STARTED, tasks: STARTED });
     return startSample(latencies);
   },
 };
@@ -42,7 +47,9 @@ export const httpLatencies: Case = {
     try {
       const target = `${String(server.ready.address)}/register/${FLOW}`;
       const latencies = await sampleStarts(starts, () => post(target, agent));
+      await untilEnded(url, EVER);
       await server.ask('stop');
+      await verifyRun(url, { since: EVER, executions: STARTED, tasks: STARTED });
       return startSample(latencies);
     } finally {
       agent.destroy();
@@ -75,7 +82,10 @@ export const chainLatencies: Case = {
       chains.push(millisecondsBetween(began, last));
       hops.push(...times.slice(1).map((time, hop) => millisecondsBetween(times[hop] ?? time, time)));
     }
+    await untilEnded(url, EVER);
     await at.close();
+    const executions = CHAIN_SAMPLES + 1;
+    await verifyRun(url, { since: EVER, executions, tasks: executions * CHAIN_LENGTH });
     return {
       figures: { ...describeLatencies('chain', chains), ...describeLatencies('hop', hops) },
       settings: { workers: WORKERS, steps: CHAIN_LENGTH, samples: CHAIN_SAMPLES },
@@ -85,7 +95,7 @@ export const chainLatencies: Case = {
 
 async function sampleStarts(starts: Starts, register: () => Promise<string>): Promise<number[]> {
   const latencies: number[] = [];
-  for (let i = 0; i < WARM_UP + SAMPLES; i += 1) {
+  for (let i = 0; i < STARTED; i += 1) {
     const began = process.hrtime.bigint();
     const latency = millisecondsBetween(began, await starts.first(await register()));
     if (i >= WARM_UP) latencies.push(latency);

@@ -25,7 +25,7 @@ export interface Watching {
 
 export const WORKERS = 10;
 export const POLL_INTERVAL_MS = 5_000;
-export const LEASE_MS = 15_000;
+const LEASE_MS = 15_000;
 const GRACE_MS = 5_000;
 
 export function openWatching({ url, workers }: WatchSettings, onStart: OnStart): Watching {
