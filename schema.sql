@@ -65,10 +65,12 @@ CREATE TABLE kr_task_stat (
   watcher_id integer,
   attempt integer NOT NULL DEFAULT 0,
   lost integer NOT NULL DEFAULT 0,
+  retried integer NOT NULL DEFAULT 0,
   revision integer NOT NULL DEFAULT 0,
   input jsonb,
   result jsonb,
   error jsonb,
+  checkpoint jsonb,
   CONSTRAINT kr_task_stat_pkey PRIMARY KEY (task_flow_id, task_exec_seq),
   CONSTRAINT kr_task_stat_task_priority_check CHECK (((('-20'::integer)::numeric <= task_priority) AND (task_priority < (20)::numeric)))
 ) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.2, autovacuum_analyze_scale_factor=0.05, autovacuum_vacuum_cost_delay=0);
@@ -80,12 +82,24 @@ COMMENT ON COLUMN kr_task_stat.hold IS 'paused: neither claimed nor handed over'
 COMMENT ON COLUMN kr_task_stat.reason IS 'why 2 or 9';
 COMMENT ON COLUMN kr_task_stat.attempt IS 'times claimed; fences late answers';
 COMMENT ON COLUMN kr_task_stat.lost IS 'times its watcher died; counted apart from retries';
+COMMENT ON COLUMN kr_task_stat.retried IS 'times it was tried again after a failure';
 COMMENT ON COLUMN kr_task_stat.revision IS 'bumped by every write of the engine; an update that leaves it is a hand at work';
+COMMENT ON COLUMN kr_task_stat.checkpoint IS 'what the last attempt left for the next one';
 CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
 CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_hand_delete();
 CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND (((((new.exec_status IS DISTINCT FROM old.exec_status) OR (new.reason IS DISTINCT FROM old.reason)) OR (new.hold IS DISTINCT FROM old.hold)) OR (new.depends_task_exec_seq IS DISTINCT FROM old.depends_task_exec_seq)) OR (new.depends IS DISTINCT FROM old.depends)))) EXECUTE FUNCTION umbel_hand_edit();
 CREATE TRIGGER umbel_truncated AFTER TRUNCATE ON public.kr_task_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_truncated();
 CREATE CONSTRAINT TRIGGER umbel_wire AFTER INSERT OR UPDATE ON public.kr_task_stat DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_on IS NULL)) EXECUTE FUNCTION umbel_wire_row();
+
+CREATE TABLE kr_timer (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  kind text NOT NULL,
+  due_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_timer_pkey PRIMARY KEY (task_flow_id, task_exec_seq),
+  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text])))
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+CREATE INDEX kr_timer_due ON public.kr_timer USING btree (due_ts);
 
 CREATE TABLE kr_watcher (
   watcher_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -136,6 +150,7 @@ CREATE TABLE ms_plan (
   releases numeric[] NOT NULL,
   waiting_on integer NOT NULL,
   live integer NOT NULL,
+  options jsonb,
   CONSTRAINT ms_plan_pkey PRIMARY KEY (version, task_exec_seq)
 );
 
@@ -204,8 +219,8 @@ begin
   return admitted;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], ages double precision[], results jsonb[], errors jsonb[])
- RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[])
+CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[])
+ RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[], retried integer, checkpoint jsonb)
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
@@ -236,7 +251,7 @@ begin
     select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
     urgent := coalesce(best, 1000);
-    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[];
+    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb;
   end if;
 
   if cardinality(flows) > 0 then
@@ -245,18 +260,20 @@ begin
       update kr_task_stat t set
         exec_status = u.status,
         started_ts = clock_timestamp() - u.age * interval '1 millisecond',
-        finished_ts = case when u.status = 3 then clock_timestamp() end,
+        finished_ts = case when u.status in (3, 9) then clock_timestamp() end,
         suspended_ts = case when u.status = 2 then clock_timestamp() end,
-        reason = case when u.status = 2 then 'failed' end,
-        result = u.result, error = u.error, revision = t.revision + 1
-      from unnest(flows, seqs, attempts, statuses, ages, results, errors) u(flow, seq, attempt, status, age, result, error)
+        reason = case when u.status <> 0 then u.reason end,
+        retried = case when u.reason = 'retry' then t.retried + 1 else t.retried end,
+        result = u.result, error = u.error, checkpoint = u.checkpoint, revision = t.revision + 1
+      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints)
+        u(flow, seq, attempt, status, reason, age, result, error, checkpoint)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
       returning t.task_flow_id flow, t.exec_status status, t.releases
     ), edge as (
-      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status = 3 group by 1, 2
+      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) group by 1, 2
     ), ended as (
-      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s group by 1
+      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
@@ -265,10 +282,20 @@ begin
       from ordered o, (select array_agg(flow) f, array_agg(moved) m, array_agg(failed) x from ended) e;
 
     if settled < cardinality(flows) then
-      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[]
+      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
         from unnest(flows, seqs, attempts, statuses) u(flow, seq, attempt, status)
         where not exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
                             and t.exec_status = u.status and t.watcher_id = watcher and t.attempt = u.attempt);
+    end if;
+
+    -- wait for a time
+    if 0 = any (statuses) then
+      insert into kr_timer as k (task_flow_id, task_exec_seq, kind, due_ts)
+        select u.flow, u.seq, u.reason, clock_timestamp() + u.delay * interval '1 millisecond'
+        from unnest(flows, seqs, attempts, statuses, reasons, delays) u(flow, seq, attempt, status, reason, delay)
+        where u.status = 0 and exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+                                         and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt)
+        on conflict (task_flow_id, task_exec_seq) do update set kind = excluded.kind, due_ts = excluded.due_ts;
     end if;
 
     -- release and hand over
@@ -295,15 +322,17 @@ begin
           attempt = case when c.handed then t.attempt + 1 else t.attempt end,
           started_ts = case when not c.handed then t.started_ts when c.at_once then clock_timestamp() end,
           finished_ts = case when not c.handed then t.finished_ts end, suspended_ts = case when not c.handed then t.suspended_ts end,
-          result = case when not c.handed then t.result end, error = case when not c.handed then t.error end,
+          result = case when not c.handed then t.result end,
           revision = t.revision + 1
         from child c where t.ctid = c.tid
-        returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends, c.handed
+        returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
+          t.retried, t.checkpoint, c.handed
       ), noted as (
         insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
         select watcher, claim, 0, array_agg(r.task_flow_id), array_agg(r.task_exec_seq) from released r where r.handed having count(*) > 0
       )
-      select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends
+      select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends,
+        r.retried, r.checkpoint
         from released r where r.handed;
       get diagnostics handed = row_count;
     end if;
@@ -318,7 +347,7 @@ begin
       ) u group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
     ) m;
     if moved_flows is not null then
-      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
+      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
         from umbel_count_v1(moved_flows, moved_by, moved_failed) f(flow);
     end if;
   end if;
@@ -336,14 +365,16 @@ begin
       update kr_task_stat t set
         exec_status = 1, ready = false, watcher_id = watcher, attempt = t.attempt + 1, revision = t.revision + 1,
         started_ts = case when n.at_once then clock_timestamp() end,
-        finished_ts = null, suspended_ts = null, result = null, error = null
+        finished_ts = null, suspended_ts = null, result = null
       from numbered n where t.ctid = n.tid
-      returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends
+      returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
+          t.retried, t.checkpoint
     ), noted as (
       insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
       select watcher, claim, 1, array_agg(c.task_flow_id), array_agg(c.task_exec_seq) from claimed c having count(*) > 0
     )
-    select 1::smallint, c.task_flow_id, c.task_exec_seq, c.task_id, c.task_seq, c.task_priority, c.attempt, c.parameters::text, c.version, c.input, c.depends
+    select 1::smallint, c.task_flow_id, c.task_exec_seq, c.task_id, c.task_seq, c.task_priority, c.attempt, c.parameters::text, c.version, c.input, c.depends,
+        c.retried, c.checkpoint
       from claimed c;
   end if;
 end $function$;
@@ -395,6 +426,36 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_fire_v1(most integer)
+ RETURNS TABLE(pool character varying, task_priority numeric)
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  due_flows text[]; due_seqs numeric[];
+begin
+  with due as (
+    select k.ctid tid from kr_timer k where k.due_ts <= clock_timestamp() order by k.due_ts limit most for update skip locked
+  ), gone as (
+    delete from kr_timer k using due d where k.ctid = d.tid returning k.task_flow_id flow, k.task_exec_seq seq
+  )
+  select array_agg(g.flow order by g.flow, g.seq), array_agg(g.seq order by g.flow, g.seq) into due_flows, due_seqs from gone g;
+  if due_flows is null then return; end if;
+  perform 1 from unnest(due_flows, due_seqs) u(flow, seq)
+    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+  return query with fired as (
+    update kr_task_stat t set ready = true, revision = t.revision + 1
+    from unnest(due_flows, due_seqs) u(flow, seq)
+    where t.task_flow_id = u.flow and t.task_exec_seq = u.seq and t.exec_status = 0 and t.waiting_on = 0 and not t.hold and not t.ready
+    returning t.pool, t.task_priority
+  )
+  select f.pool, min(f.task_priority) from fired f group by f.pool;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -424,6 +485,7 @@ begin
     return new;
   end if;
   new.watcher_id := null;
+  delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
   end if;
@@ -432,7 +494,9 @@ begin
   if new.exec_status in (0, 1) then
     new.exec_status := 0;
     new.error := null;
+    new.checkpoint := null;
     new.lost := 0;
+    new.retried := 0;
   end if;
   return new;
 end $function$;
@@ -681,7 +745,8 @@ begin
     ), outgoing as (
       select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
     ), fresh as (
-      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases
+      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases,
+             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq) timed
       from kr_task_stat t
       left join incoming i on i.child = t.task_exec_seq
       left join outgoing o on o.parent = t.task_exec_seq
@@ -690,13 +755,13 @@ begin
       update kr_task_stat t set
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
         releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
-        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated,
+        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
         exec_status = case when t.exec_status = 0 and f.live = 0 then 9 else t.exec_status end,
         reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
         and (t.exec_status = 0 and f.live = 0 or (t.waiting_on, t.live, t.releases, t.ready)
-          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated))
+          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed))
       returning t.reason, t.live
     )
     select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;

@@ -21,6 +21,7 @@ function planTask(step: Step, at: number, graph: Graph): PlanTask {
     priority: step.priority,
     pool: step.pool ?? DEFAULT_POOL,
     params: step.params,
+    options: step.options,
     depends,
     releases: toExecSeqs(graph.releases[at]),
     waitingOn: depends.length,

@@ -24,6 +24,8 @@ export interface Step {
   /** null: the default pool. */
   pool: string | null;
   params: JsonObject;
+  /** What the step says of retries, timeouts and the like; null: nothing. */
+  options: JsonObject | null;
   /** Predecessors by seq. null: the previous step in order of seq; []: a root. */
   dependsSeq: string[] | null;
   /** Predecessors by step id; given (even empty), it replaces `dependsSeq`. */
@@ -49,6 +51,7 @@ export interface PlanTask {
   priority: number;
   pool: string;
   params: JsonObject;
+  options: JsonObject | null;
   /** Exec seqs of the predecessors, ascending. */
   depends: number[];
   /** Exec seqs of the dependants, ascending. */

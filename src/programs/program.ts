@@ -22,6 +22,8 @@ export interface Context<Params = unknown> {
   readonly log: ProgramLog;
   /** Aborts when the attempt times out or is cancelled; its `reason` is an Error. */
   readonly signal: AbortSignal;
+  /** What the last attempt left with `runAgainAfter`; null on the first. */
+  readonly checkpoint: Json;
   /** 1 for the first attempt. */
   readonly attempt: number;
   /** The same text for every attempt of this task: hand it to services that can drop duplicates. */

@@ -30,7 +30,7 @@ const READ = `
   select f.task_id flow, f.revision, f.tenant, json_agg(json_build_object(
       'seq', trim_scale(d.task_seq)::text, 'id', d.step_id, 'program', d.program, 'priority', d.task_priority, 'pool', d.pool,
       'dependsSeq', (select array_agg(trim_scale(n)::text order by o) from unnest(d.depends_task_seq) with ordinality u(n, o)),
-      'root', d.depends_task_seq = '{}', 'after', d.after, 'before', d.before, 'params', d.params,
+      'root', d.depends_task_seq = '{}', 'after', d.after, 'before', d.before, 'params', d.params, 'options', d.options,
       'pairs', json_build_array(
         d.param1_key, d.param1_value, d.param2_key, d.param2_value, d.param3_key, d.param3_value,
         d.param4_key, d.param4_value, d.param5_key, d.param5_value)
@@ -80,7 +80,7 @@ const STORE = `
   with stored as (
     insert into ms_flow_version (version, task_id, definition) values ($1, $2, $3) on conflict do nothing returning version
   )
-  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, releases, waiting_on, live)
-  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.releases, t."waitingOn", t.live
+  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, releases, waiting_on, live, options)
+  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.releases, t."waitingOn", t.live, t.options
   from stored s, json_to_recordset($4::json) t("execSeq" numeric, seq numeric, step text, program text, priority numeric, pool text, params json,
-    depends numeric[], releases numeric[], "waitingOn" int, live int)`;
+    depends numeric[], releases numeric[], "waitingOn" int, live int, options jsonb)`;

@@ -5,10 +5,12 @@ export interface Ahead {
   learn(ms: number): void;
   /** Tasks to hold beyond `workers`. */
   size(workers: number): number;
+  /** What was claimed ahead had to wait: nothing is claimed ahead until another program has ended. */
+  forget(): void;
 }
 
 const WINDOW = 10;
-const MOST = 500;
+const MOST = 1_000;
 // The weight of one program in the running mean: a change of load shows after some tens of tasks.
 const WEIGHT = 0.05;
 
@@ -18,6 +20,9 @@ export function makeAhead(): Ahead {
   return {
     learn(ms) {
       mean = mean === Infinity ? ms : mean + (ms - mean) * WEIGHT;
+    },
+    forget() {
+      mean = Infinity;
     },
     size: (workers) => Math.min(MOST, Math.floor((workers * WINDOW) / Math.max(mean, 0.001))),
   };

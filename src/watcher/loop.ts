@@ -1,68 +1,86 @@
-// The watcher's loop: turn after turn it records what ended, claims what runs next, and begins it. While one call is in flight, ended
-// attempts gather for the next: batches of one when idle, of hundreds under load, with no timer.
+// The watcher's loop: turn after turn it records what ended, claims what runs next, and begins it. While a call is under way, ended
+// attempts gather for the next: batches of one when idle, of hundreds under load, with no timer. Under load a second call is sent
+// while the first is under way, so that neither Postgres nor this process waits for the other.
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '../log.ts';
-import { admitExecutions } from '../sql/admit.ts';
-import { isWatcherGone, type AdvanceAnswer, type AdvanceCall } from '../sql/advance.ts';
-import type { Database } from '../sql/database.ts';
+import { isWatcherGone } from '../sql/advance.ts';
 import { isUnreachable } from '../sql/failures.ts';
-import type { Hinter } from '../sql/hinter.ts';
-import { returnStrays } from '../sql/leases.ts';
-import type { Ahead } from './ahead.ts';
-import { collect, countQueued, enqueue, listKnown, restore, take, type Holdings } from './holdings.ts';
-import { rejoin, type Membership } from './membership.ts';
-import type { ClaimPosition } from './position.ts';
-import type { Prepare } from './prepare.ts';
-import { advanceSafely } from './turn.ts';
+import { rejoin } from './membership.ts';
+import { countQueued } from './holdings.ts';
+import {
+  handBackOverdue,
+  hasOverdue,
+  isDoubtDue,
+  isWorthACall,
+  makeTurn,
+  PATIENCE,
+  prepareTasks,
+  resolveDoubts,
+  type TurnDeps,
+  type TurnState,
+} from './turn.ts';
 import type { Waker } from './waker.ts';
 
-export interface LoopDeps {
-  db: Database;
-  pool: string;
-  workers: number;
+export interface LoopDeps extends Omit<TurnDeps, 'wake'> {
   /** Milliseconds between looks when nothing wakes the loop. */
   pollInterval: number;
-  membership: Membership;
-  holdings: Holdings;
-  ahead: Ahead;
-  position: ClaimPosition;
-  prepare: Prepare;
   waker: Waker;
-  hinter: Hinter;
-  beginNext: () => void;
-  log: Logger;
 }
 
 export interface Loop {
   /** Runs until it is closed and everything that ended is recorded. */
   run(): Promise<void>;
+  /** Something may have become ready. */
+  wake(): void;
   /** Claims nothing more. */
   close(): void;
   /** Ends `run` even with something unrecorded. */
   abandon(): void;
 }
 
-const RECORDS_A_TURN = 1_000;
+interface LoopState extends TurnState {
+  /** Calls under way. */
+  inFlight: number;
+  /** Counts the reasons to look for ready tasks; `answered` is the count up to which a look found nothing more. */
+  reasons: number;
+  answered: number;
+  /** Milliseconds waited after the last failure; 0 when all is well. */
+  pause: number;
+  abandoned: boolean;
+}
+
+/** Ended attempts that make a second call worth its overhead. */
+const SECOND_CALL = 100;
 const LONGEST_PAUSE = 5_000;
 
-export function makeLoop(deps: LoopDeps): Loop {
-  const { holdings, waker, log } = deps;
-  const state: LoopState = { claim: 0, pause: 0, closed: false, abandoned: false, doubts: [] };
+export function makeLoop(loopDeps: LoopDeps): Loop {
+  const { holdings, waker } = loopDeps;
+  const state: LoopState = {
+    claim: 0,
+    expected: 0,
+    closed: false,
+    doubts: [],
+    inFlight: 0,
+    reasons: 1,
+    answered: 0,
+    pause: 0,
+    abandoned: false,
+  };
+  const wake = () => {
+    state.reasons += 1;
+    waker.wake();
+  };
+  const deps = { ...loopDeps, wake };
   const isDone = () =>
-    state.abandoned || (state.closed && holdings.running.size + holdings.ended.length === 0);
+    state.abandoned || (state.closed && state.inFlight + holdings.running.size + holdings.ended.length === 0);
   return {
+    wake,
     async run() {
       while (!isDone()) {
-        // Programs that end at once do so before the turn, and are recorded together.
+        // Programs that end at once do so before the next call, and are recorded together.
         await immediate();
-        try {
-          const sleep = await turn(deps, state);
-          if (state.pause > 0) log.info('the database is back');
-          state.pause = 0;
-          if (!isDone()) await waker.sleep(sleep);
-        } catch (error) {
-          await recover(deps, state, error as Error);
-        }
+        launch(deps, state);
+        if (isDone()) break;
+        if (await sleep(deps)) state.reasons += 1;
       }
     },
     close() {
@@ -76,121 +94,54 @@ export function makeLoop(deps: LoopDeps): Loop {
   };
 }
 
-interface LoopState {
-  /** Number of the last batch. */
-  claim: number;
-  /** Milliseconds waited after the last failure; 0 when all is well. */
-  pause: number;
-  closed: boolean;
-  abandoned: boolean;
-  /** Times at which to look for tasks that a lost answer gave us. */
-  doubts: number[];
+/** Sends the next call when it is worth one; its end wakes the loop. */
+function launch(deps: TurnDeps & LoopDeps, state: LoopState): void {
+  const look = state.reasons !== state.answered;
+  if (!mayLaunch(deps, state)) return;
+  if (!(isDoubtDue(state) || hasOverdue(deps) || isWorthACall(deps, state, look))) return;
+  state.inFlight += 1;
+  void fly(deps, state, look).finally(() => {
+    state.inFlight -= 1;
+    deps.waker.wake();
+  });
 }
 
-/** One turn; returns how long to sleep. */
-async function turn(deps: LoopDeps, state: LoopState): Promise<number> {
-  await resolveDoubts(deps, state);
-  await prepareTasks(deps, []);
-  const call = nextCall(deps, state);
-  if (!call) return untilPoll(deps);
-  const began = performance.now();
-  const answer = await sendCall(deps, call);
-  const drained = deps.position.learn({ ...call, began, now: performance.now() }, answer);
-  take(deps.holdings, call.claim, answer.claimed);
-  reportLate(deps, answer);
-  admitFreed(deps, answer);
-  hintOthers(deps, call, answer);
-  await prepareTasks(deps, call.ended);
-  return sleepAfter(deps, state, drained);
+function mayLaunch({ holdings }: TurnDeps, { inFlight, pause, doubts }: LoopState): boolean {
+  if (inFlight === 0) return true;
+  return inFlight === 1 && pause === 0 && doubts.length === 0 && holdings.ended.length >= SECOND_CALL;
 }
 
-function nextCall(deps: LoopDeps, state: LoopState): AdvanceCall | undefined {
-  const { holdings, ahead, workers, membership, pool, position } = deps;
-  const held = holdings.running.size + countQueued(holdings);
-  const slots = state.closed ? 0 : Math.max(0, workers - held);
-  const want = state.closed ? 0 : Math.max(0, workers + ahead.size(workers) - held);
-  // Topping up the queue by a few is not worth a call.
-  const claims = slots > 0 || want > workers / 2;
-  if (!claims && holdings.ended.length === 0) return undefined;
-  const collected = collect(holdings, RECORDS_A_TURN);
-  state.claim += 1;
-  return {
-    watcher: membership.id,
-    pool,
-    slots,
-    want,
-    claim: state.claim,
-    ...position.next(performance.now()),
-    ...collected,
-  };
-}
-
-async function sendCall(deps: LoopDeps, call: AdvanceCall): Promise<AdvanceAnswer> {
+async function fly(deps: TurnDeps & LoopDeps, state: LoopState, look: boolean): Promise<void> {
+  const { reasons } = state;
   try {
-    return await advanceSafely(deps.db, call);
+    await resolveDoubts(deps, state);
+    await handBackOverdue(deps);
+    await prepareTasks(deps, []);
+    const drained = await makeTurn(deps, state, look);
+    if (!drained) state.reasons += 1;
+    else if (look && state.reasons === reasons) state.answered = reasons;
+    if (state.pause > 0) deps.log.info('the database is back');
+    state.pause = 0;
   } catch (error) {
-    restore(deps.holdings, call);
-    throw error;
+    await recover(deps, state, error as Error);
   }
 }
 
-async function prepareTasks(
-  { holdings, prepare, beginNext }: LoopDeps,
-  settled: AdvanceCall['ended'],
-): Promise<void> {
-  const unprepared = [...holdings.unprepared];
-  if (unprepared.length === 0) return;
-  const prepared = await prepare(
-    unprepared.map(({ task }) => task),
-    settled,
-  );
-  unprepared.forEach((holding, i) => enqueue(holdings, holding, prepared[i]!));
-  beginNext();
-}
-
-function sleepAfter(deps: LoopDeps, state: LoopState, drained: boolean): number {
-  const { holdings, workers } = deps;
-  if (holdings.ended.length > 0) return 0;
-  const full = holdings.running.size + countQueued(holdings) >= workers;
-  return drained || full || state.closed ? untilPoll(deps) : 0;
+/** Sleeps until woken or until the next poll; true when a poll is due. */
+async function sleep({ waker, holdings, pollInterval }: LoopDeps): Promise<boolean> {
+  if (countQueued(holdings) === 0) return waker.sleep(untilPoll(pollInterval));
+  await waker.sleep(PATIENCE + 1);
+  return false;
 }
 
 /** Jittered, so that watchers started together do not look together. */
-function untilPoll({ pollInterval }: LoopDeps): number {
+function untilPoll(pollInterval: number): number {
   return pollInterval * (0.75 + Math.random() * 0.5);
 }
 
-function reportLate({ log }: LoopDeps, answer: AdvanceAnswer): void {
-  for (const { flow, seq } of answer.late)
-    log.warn(
-      { execution: flow, seq },
-      'late answer dropped: the task was edited, or is another watcher’s now',
-    );
-}
-
-function admitFreed({ db, waker, log }: LoopDeps, answer: AdvanceAnswer): void {
-  if (answer.freedPlaces.length === 0) return;
-  admitExecutions(db, [...new Set(answer.freedPlaces)])
-    .then((admitted) => admitted > 0 && waker.wake())
-    .catch((error: unknown) => log.debug({ err: error }, 'admission put off'));
-}
-
-/** When this watcher is full and others live, they are told that there may be more. */
-function hintOthers({ membership, hinter, pool }: LoopDeps, call: AdvanceCall, answer: AdvanceAnswer): void {
-  if (membership.others === 0 || answer.claimed.length < call.want) return;
-  hinter.hint(pool, answer.claimed.at(-1)?.priority ?? 0);
-}
-
-/** The answer to a call may have been lost after it was carried out: what it claimed is handed back once we can ask again. */
-async function resolveDoubts({ db, membership, holdings, log }: LoopDeps, state: LoopState): Promise<void> {
-  if (state.doubts.length === 0 || state.doubts[0]! > performance.now()) return;
-  const returned = await returnStrays(db, membership.id, listKnown(holdings));
-  state.doubts.shift();
-  if (returned > 0) log.warn({ tasks: returned }, 'handed back tasks of a lost answer');
-}
-
-async function recover(deps: LoopDeps, state: LoopState, error: Error): Promise<void> {
+async function recover(deps: TurnDeps, state: LoopState, error: Error): Promise<void> {
   const { log } = deps;
+  state.reasons += 1;
   if (isWatcherGone(error)) {
     await rejoin(deps.membership).catch((failure: unknown) =>
       log.debug({ err: failure }, 'could not join again yet'),

@@ -1,57 +1,187 @@
-// One turn of the loop: records what ended and claims what runs next, in one call, whatever the database answers.
-import { setTimeout as delay } from 'node:timers/promises';
-import { advance, type AdvanceAnswer, type AdvanceCall, type Ended } from '../sql/advance.ts';
+// One turn of the loop: records what ended, claims what runs next, and begins it.
+import type { Logger } from '../log.ts';
+import { admitExecutions } from '../sql/admit.ts';
+import type { AdvanceAnswer, AdvanceCall } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
-import { isRetryable, isUnreachable } from '../sql/failures.ts';
-import { isWatcherGone } from '../sql/advance.ts';
+import type { Hinter } from '../sql/hinter.ts';
+import { returnStrays, returnTasks } from '../sql/leases.ts';
+import type { Ahead } from './ahead.ts';
+import {
+  collect,
+  countQueued,
+  enqueue,
+  isOverdue,
+  letGo,
+  listKnown,
+  restore,
+  take,
+  takeUnbegun,
+  type Holdings,
+} from './holdings.ts';
+import type { Membership } from './membership.ts';
+import type { ClaimPosition } from './position.ts';
+import type { Prepare } from './prepare.ts';
+import { advanceSafely } from './send.ts';
 
-/** Advances; a deadlock is tried again, and a record that Postgres refuses fails its own task and harms no other. */
-export async function advanceSafely(db: Database, call: AdvanceCall): Promise<AdvanceAnswer> {
+export interface TurnDeps {
+  db: Database;
+  pool: string;
+  workers: number;
+  membership: Membership;
+  holdings: Holdings;
+  ahead: Ahead;
+  position: ClaimPosition;
+  prepare: Prepare;
+  hinter: Hinter;
+  /** Wakes the loop to look for ready tasks. */
+  wake: () => void;
+  beginNext: () => void;
+  log: Logger;
+}
+
+/** What the turns of one loop share. */
+export interface TurnState {
+  /** Number of the last batch. */
+  claim: number;
+  /** Tasks asked for by the calls under way. */
+  expected: number;
+  /** Claims nothing more. */
+  closed: boolean;
+  /** Times at which to look for tasks that a lost answer gave us. */
+  doubts: number[];
+}
+
+/** Most that one call takes in or records: larger ones hold up what is urgent. */
+const BATCH = 500;
+
+/** Whether a call would record or bring anything. `look`: something may be ready. */
+export function isWorthACall(deps: TurnDeps, state: TurnState, look: boolean): boolean {
+  if (deps.holdings.ended.length > 0) return true;
+  const { slots, want } = measureRoom(deps, state, look);
+  // Topping up the queue by a few is not worth a call.
+  return slots > 0 || want > deps.workers / 2;
+}
+
+/** Makes one call and begins what it brings. True when nothing ready is left, as far as it could see. */
+export async function makeTurn(deps: TurnDeps, state: TurnState, look: boolean): Promise<boolean> {
+  const call = nextCall(deps, state, look);
+  const began = performance.now();
+  const answer = await send(deps, state, call);
+  const drained = deps.position.learn({ ...call, began, now: performance.now() }, answer);
+  take(deps.holdings, call.claim, answer.claimed, performance.now());
+  reportLate(deps, answer);
+  admitFreed(deps, answer);
+  hintOthers(deps, call, answer);
+  await prepareTasks(deps, call.ended);
+  return drained;
+}
+
+function nextCall(deps: TurnDeps, state: TurnState, look: boolean): AdvanceCall {
+  const { membership, pool, position, holdings } = deps;
+  state.claim += 1;
+  return {
+    watcher: membership.id,
+    pool,
+    claim: state.claim,
+    ...measureRoom(deps, state, look),
+    ...position.next(performance.now()),
+    ...collect(holdings, BATCH),
+  };
+}
+
+/** Tasks that could begin at once, and all that may be taken in. */
+function measureRoom(
+  { holdings, workers, ahead }: TurnDeps,
+  { closed, expected }: TurnState,
+  look: boolean,
+): { slots: number; want: number } {
+  if (closed || !look) return { slots: 0, want: 0 };
+  const room = workers - holdings.running.size - countQueued(holdings) - expected;
+  return { slots: Math.max(0, room), want: Math.min(BATCH, Math.max(0, room + ahead.size(workers))) };
+}
+
+async function send(deps: TurnDeps, state: TurnState, call: AdvanceCall): Promise<AdvanceAnswer> {
+  state.expected += call.want;
   try {
-    return await advanceWithRetry(db, call);
+    return await advanceSafely(deps.db, call);
   } catch (error) {
-    if (isUnreachable(error) || isWatcherGone(error) || call.ended.length === 0) throw error;
-    return advanceApart(db, call, error as Error);
+    restore(deps.holdings, call);
+    throw error;
+  } finally {
+    state.expected -= call.want;
   }
 }
 
-async function advanceWithRetry(db: Database, call: AdvanceCall): Promise<AdvanceAnswer> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await advance(db, call);
-    } catch (error) {
-      if (!isRetryable(error) || tries >= 10) throw error;
-      await delay(Math.random() * 5 * tries);
-    }
+/** Finds out what the tasks taken in are to run, and begins them. Also called for tasks whose looking up failed before. */
+export async function prepareTasks(
+  { holdings, prepare, beginNext }: TurnDeps,
+  settled: AdvanceCall['ended'],
+): Promise<void> {
+  const unprepared = [...holdings.unprepared];
+  if (unprepared.length === 0) return;
+  const prepared = await prepare(
+    unprepared.map(({ task }) => task),
+    settled,
+  );
+  unprepared.forEach((holding, i) => enqueue(holdings, holding, prepared[i]!));
+  beginNext();
+}
+
+/** Milliseconds that a task claimed ahead waits here at most; another watcher may have workers free. */
+export const PATIENCE = 100;
+
+export function hasOverdue({ holdings }: TurnDeps): boolean {
+  return isOverdue(holdings, performance.now() - PATIENCE);
+}
+
+/** Hands back what was claimed ahead and did not begin soon, because programs take longer than they used to. */
+export async function handBackOverdue(deps: TurnDeps): Promise<void> {
+  if (!hasOverdue(deps)) return;
+  const { db, pool, membership, holdings, ahead, hinter, log } = deps;
+  const overdue = takeUnbegun(holdings);
+  ahead.forget();
+  try {
+    const tasks = overdue.map(({ task }) => task);
+    log.debug({ tasks: await returnTasks(db, membership.id, tasks, false) }, 'handed back what waited here');
+  } finally {
+    for (const holding of overdue) letGo(holdings, holding);
+  }
+  hinter.hint(pool, Math.min(...overdue.map(({ task }) => task.priority)));
+}
+
+function reportLate({ log }: TurnDeps, answer: AdvanceAnswer): void {
+  for (const { flow, seq } of answer.late) {
+    log.warn(
+      { execution: flow, seq },
+      'late answer dropped: the task was edited, or is another watcher’s now',
+    );
   }
 }
 
-/** Splits the batch until the record that cannot be stored stands alone; its task then fails with the reason. */
-async function advanceApart(db: Database, call: AdvanceCall, error: Error): Promise<AdvanceAnswer> {
-  if (call.ended.length === 1)
-    return advanceWithRetry(db, { ...call, ended: [refused(call.ended[0]!, error)] });
-  const middle = call.ended.length >> 1;
-  const first = await advanceSafely(db, {
-    ...call,
-    slots: 0,
-    want: 0,
-    closed: [],
-    ended: call.ended.slice(0, middle),
-  });
-  const second = await advanceSafely(db, { ...call, ended: call.ended.slice(middle) });
-  return {
-    ...second,
-    late: [...first.late, ...second.late],
-    freedPlaces: [...first.freedPlaces, ...second.freedPlaces],
-  };
+function admitFreed({ db, wake, log }: TurnDeps, answer: AdvanceAnswer): void {
+  if (answer.freedPlaces.length === 0) return;
+  admitExecutions(db, [...new Set(answer.freedPlaces)])
+    .then((admitted) => admitted > 0 && wake())
+    .catch((error: unknown) => log.debug({ err: error }, 'admission put off'));
 }
 
-function refused(ended: Ended, error: Error): Ended {
-  const message = `the database refused to store how the task ended: ${error.message}`;
-  return {
-    ...ended,
-    status: 'failed',
-    result: null,
-    error: JSON.stringify({ name: 'ResultError', message }),
-  };
+/** When this watcher is full and others live, they are told that there may be more. */
+function hintOthers({ membership, hinter, pool }: TurnDeps, call: AdvanceCall, answer: AdvanceAnswer): void {
+  if (membership.others === 0 || answer.claimed.length < call.want) return;
+  hinter.hint(pool, answer.claimed.at(-1)?.priority ?? 0);
+}
+
+/** The answer to a call may have been lost after it was carried out: what it claimed is handed back once we can ask again. */
+export async function resolveDoubts(
+  { db, membership, holdings, log }: TurnDeps,
+  state: TurnState,
+): Promise<void> {
+  if (!isDoubtDue(state)) return;
+  const returned = await returnStrays(db, membership.id, listKnown(holdings));
+  state.doubts.shift();
+  if (returned > 0) log.warn({ tasks: returned }, 'handed back tasks of a lost answer');
+}
+
+export function isDoubtDue({ doubts }: TurnState): boolean {
+  return doubts.length > 0 && doubts[0]! <= performance.now();
 }

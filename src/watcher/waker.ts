@@ -3,8 +3,8 @@
 export interface Waker {
   /** Ends the sleep that goes on, or the next one before it begins. */
   wake(): void;
-  /** Resolves after `ms`, or as soon as it is woken. */
-  sleep(ms: number): Promise<void>;
+  /** Resolves after `ms`, or as soon as it is woken; true when nobody woke it. */
+  sleep(ms: number): Promise<boolean>;
 }
 
 export function makeWaker(): Waker {
@@ -16,7 +16,7 @@ export function makeWaker(): Waker {
       rouse?.();
     },
     async sleep(ms) {
-      if (!woken && ms > 0) {
+      if (!woken) {
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, ms);
           rouse = () => {
@@ -26,7 +26,9 @@ export function makeWaker(): Waker {
         });
         rouse = undefined;
       }
+      const sleptOn = !woken;
       woken = false;
+      return sleptOn;
     },
   };
 }

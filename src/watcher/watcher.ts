@@ -16,7 +16,8 @@ import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
-import { makeWaker, type Waker } from './waker.ts';
+import { makeTimekeeper } from './timekeeper.ts';
+import { makeWaker } from './waker.ts';
 
 export interface WatcherOptions {
   db: Database;
@@ -51,14 +52,14 @@ const LOST_LIMIT = 3;
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, membership, position, waker, loop, returned } = parts;
+  const { holdings, membership, position, loop, returned, timekeeper } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
 
   const hint = (hinted: string, priority: number) => {
     if (hinted !== pool) return;
     position.hint(priority);
-    waker.wake();
+    loop.wake();
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
@@ -71,8 +72,9 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     hint,
     async start() {
       await join(membership);
-      deaf = keepListening(options.url, hear, () => waker.wake(), log);
+      deaf = keepListening(options.url, hear, () => loop.wake(), log);
       running = loop.run();
+      timekeeper.start();
       log.info({ watcher: membership.id, pool, workers: options.workers }, 'watching');
     },
     async stop(grace) {
@@ -86,57 +88,57 @@ export function makeWatcher(options: WatcherOptions): Watcher {
 /** The pieces that share what the watcher holds. */
 function makeParts(options: WatcherOptions) {
   const { db, log, registry, workers, pool, pollInterval } = options;
-  const waker = makeWaker();
-  const holdings = makeHoldings();
-  const ahead = makeAhead();
-  const position = makeClaimPosition();
-  const returned: Holding[] = [];
-  let closed = false;
-  const membership = makeOwnMembership(options, holdings, waker);
-  const onReturned = (holding: Holding) => returned.push(holding);
-  const beginNext = makeBegin({
-    registry,
-    holdings,
-    ahead,
-    waker,
-    workers,
+  const shared = {
+    db,
     log,
-    isClosed: () => closed,
-    onReturned,
+    registry,
+    workers,
+    pool,
+    pollInterval,
+    holdings: makeHoldings(),
+    ahead: makeAhead(),
+    waker: makeWaker(),
+  };
+  const { holdings, waker } = shared;
+  const returned: Holding[] = [];
+  const closing = { closed: false };
+  const wake = () => loop.wake();
+  const hinter = makeHinter(db, log);
+  const membership = makeOwnMembership(options, holdings, wake);
+  const position = makeClaimPosition();
+  const onReady = (ready: string, priority: number) => {
+    hinter.hint(ready, priority);
+    if (ready === pool) wake();
+  };
+  const timekeeper = makeTimekeeper({ ...shared, onReady });
+  const beginNext = makeBegin({
+    ...shared,
+    isClosed: () => closing.closed,
+    onDelayed: (delay) => timekeeper.expect(delay),
+    onReturned: (holding) => returned.push(holding),
   });
   const prepare = makePrepare(db, registry);
-  const hinter = makeHinter(db, log);
-  const loop = makeLoop({
-    db,
-    pool,
-    workers,
-    pollInterval,
-    membership,
-    holdings,
-    ahead,
-    position,
-    waker,
-    beginNext,
-    log,
-    prepare,
-    hinter,
-  });
-  return { waker, holdings, position, membership, loop, returned, close: () => (closed = true) };
+  const loop = makeLoop({ ...shared, waker, membership, position, prepare, hinter, beginNext });
+  const close = () => {
+    closing.closed = true;
+    timekeeper.stop();
+  };
+  return { timekeeper, holdings, position, membership, loop, returned, close };
 }
 
-function makeOwnMembership(options: WatcherOptions, holdings: Holdings, waker: Waker): Membership {
+function makeOwnMembership(options: WatcherOptions, holdings: Holdings, wake: () => void): Membership {
   const { db, log, lostLimit = LOST_LIMIT } = options;
   const onGone = () => {
     forget(holdings);
     stopRunning(holdings, DISOWNED);
-    waker.wake();
+    wake();
   };
   return makeMembership({
     db,
     log,
     lostLimit,
     record: recordOf(options),
-    onReady: () => waker.wake(),
+    onReady: wake,
     onGone,
   });
 }

@@ -119,7 +119,5 @@ function isCircular(plan: readonly ModelTask[], state: ModelState): boolean {
 }
 
 function failWaiting(row: TaskState): TaskState {
-  return row.status === ExecStatus.wait
-    ? { ...row, status: ExecStatus.suspend, reason: 'failed' }
-    : row;
+  return row.status === ExecStatus.wait ? { ...row, status: ExecStatus.suspend, reason: 'failed' } : row;
 }

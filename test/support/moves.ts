@@ -29,10 +29,14 @@ export type Move =
   | { kind: 'advance'; turns: Turn[] }
   | { kind: 'edit'; edits: Edit[] }
   | { kind: 'return'; watcher: number; outcomes: boolean[]; begun: boolean }
-  | { kind: 'rescue'; watcher: number };
+  | { kind: 'rescue'; watcher: number }
+  | { kind: 'admit' };
 
 export interface Script {
   graphs: Step[][];
+  /** The graph of a flow with `max_running`, of which three executions are registered. */
+  limited: Step[];
+  maxRunning: number;
   watchers: number;
   moves: Move[];
 }
@@ -42,8 +46,10 @@ export function randomScripts(): fc.Arbitrary<Script> {
   return fc.record({
     graphs: fc.array(
       randomGraphs(8).map(({ steps }) => steps),
-      { minLength: 1, maxLength: 3 },
+      { minLength: 1, maxLength: 2 },
     ),
+    limited: randomGraphs(3).map(({ steps }) => steps),
+    maxRunning: fc.integer({ min: 1, max: 3 }),
     watchers: fc.integer({ min: 1, max: 3 }),
     moves: fc.array(randomMoves(), { minLength: 4, maxLength: 30, size: 'max' }),
   });
@@ -55,6 +61,7 @@ function randomMoves(): fc.Arbitrary<Move> {
     { weight: 5, arbitrary: randomEdits().map((edits): Move => ({ kind: 'edit', edits })) },
     { weight: 1, arbitrary: randomReturns() },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('rescue'), watcher: fc.nat(2) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('admit') }) },
   );
 }
 
@@ -127,6 +134,15 @@ function randomInserts(pick: fc.Arbitrary<number>): fc.Arbitrary<Edit> {
     pick,
     seq: fc.nat(99),
     depends: fc.nat(99),
-    status: fc.constantFrom(0 as const, 0 as const, 0 as const, 0 as const, 1 as const, 2 as const, 3 as const, 9 as const),
+    status: fc.constantFrom(
+      0 as const,
+      0 as const,
+      0 as const,
+      0 as const,
+      1 as const,
+      2 as const,
+      3 as const,
+      9 as const,
+    ),
   });
 }

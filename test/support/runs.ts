@@ -94,7 +94,8 @@ export async function joinWatcher(db: Database, pool = 'default'): Promise<TestW
     lease: 3_600_000,
   });
   let claim = 0;
-  const call = (rest: Partial<AdvanceCall> = {}) => advance(db, { ...everything(id, pool), claim: ++claim, ...rest });
+  const call = (rest: Partial<AdvanceCall> = {}) =>
+    advance(db, { ...everything(id, pool), claim: ++claim, ...rest });
   return { id, call };
 }
 
@@ -112,21 +113,23 @@ function everything(watcher: number, pool: string): AdvanceCall {
   };
 }
 
+const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null };
+
 /** The attempt ended well. */
 export function finished({ flow, seq, attempt }: Claimed, result: string | null = null): Ended {
-  return { flow, seq, attempt, status: 'finished', age: 5, result, error: null };
+  return { ...NOTHING, flow, seq, attempt, status: 'finished', age: 5, result };
 }
 
 /** The attempt ended with an error. */
 export function failed({ flow, seq, attempt }: Claimed): Ended {
   const error = JSON.stringify({ name: 'ProgramError', message: 'no luck' });
-  return { flow, seq, attempt, status: 'failed', age: 5, result: null, error };
+  return { ...NOTHING, flow, seq, attempt, status: 'failed', reason: 'failed', age: 5, error };
 }
 
 /** Takes and finishes everything that becomes ready; returns `flow/seq` in the order of claiming. */
 export async function runAll(watcher: TestWatcher, first: Claimed[] = []): Promise<string[]> {
   const ran: string[] = [];
-  for (let ended = first.map((task) => finished(task)); ; ) {
+  for (let ended = first.map((task) => finished(task)); ;) {
     const { claimed } = await watcher.call({ ended });
     if (claimed.length === 0) return ran;
     ran.push(...claimed.map(({ flow, seq }) => `${flow}/${seq}`));

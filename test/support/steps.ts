@@ -12,6 +12,7 @@ export function makeStep(rest: Partial<Step> = {}): Step {
     priority: 0,
     pool: null,
     params: {},
+    options: null,
     dependsSeq: [],
     after: null,
     before: null,
