@@ -27,12 +27,8 @@ interface RegisterFlags {
 async function runRegister(this: Command, { migrate = false, sample }: RegisterFlags): Promise<void> {
   const settings = settingsOf(this);
   const base = await openService(settings, await findDatabaseUrl(settings), migrate);
-<<<<<<< HEAD
-  const server = await startRegisterServer(base, makeOwnMetrics(base));
-=======
   if (sample !== undefined) await insertSample(base.db, sample);
-  const server = await startRegisterServer(base);
->>>>>>> main
+  const server = await startRegisterServer(base, makeOwnMetrics(base));
   stopOnSignals(async () => {
     await server.stop();
     await base.db.close();
