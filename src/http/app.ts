@@ -9,6 +9,7 @@ import { setHeaders } from './headers.ts';
 import { readJsonBodies } from './json.ts';
 import { answerMissingRoutes } from './missing.ts';
 import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
+import { addControlRoutes } from './routes/control.ts';
 import { addDocs } from './routes/docs.ts';
 import { addEchoRoutes } from './routes/echo.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
@@ -74,6 +75,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   await addDocs(app);
   addRegisterRoute(app, deps);
   addExecutionRoutes(app, deps);
+  addControlRoutes(app, deps);
   addHealthRoutes(app, deps);
   addMetricsRoute(app, deps);
   addEchoRoutes(app);

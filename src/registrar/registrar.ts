@@ -3,6 +3,8 @@ import type { Database } from '../sql/database.ts';
 import { readDefinitions, storePlan } from '../sql/definitions.ts';
 import { listExecutions, readExecution } from '../sql/executions.ts';
 import { registerExecutions } from '../sql/register.ts';
+import { makeRerunMany, type RerunMany } from './bulk.ts';
+import { type Control, makeControl } from './control.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
 import { findUnreadiness } from './readiness.ts';
 import { makeRegister, type Register, type RegisterDeps } from './register.ts';
@@ -10,6 +12,8 @@ import { makeRegister, type Register, type RegisterDeps } from './register.ts';
 export interface Registrar {
   register: Register;
   executions: ExecutionReader;
+  control: Control;
+  rerunMany: RerunMany;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
   findUnreadiness: () => Promise<string | null>;
 }
@@ -22,6 +26,8 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
       registerExecutions: (batch) => registerExecutions(db, batch),
       wake,
     }),
+    control: makeControl(db),
+    rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
     executions: makeExecutionReader({
       listExecutions: (filter) => listExecutions(db.kysely, filter),

@@ -5,6 +5,7 @@ import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
+import { TAKEN_AWAY } from './cancel.ts';
 import { begin, dequeue, end, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
@@ -65,7 +66,7 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   const age = performance.now() - holding.began!;
   deps.ahead.learn(age);
   const stopped = holding.stop?.error;
-  if (stopped === HANDED_BACK || stopped === DISOWNED) {
+  if (stopped === HANDED_BACK || stopped === DISOWNED || stopped === TAKEN_AWAY) {
     letGo(deps.holdings, holding);
     if (stopped === HANDED_BACK) deps.onReturned(holding);
     return;

@@ -10,6 +10,7 @@ import type { Hint } from '../sql/wake.ts';
 import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
+import { watchForCancels } from './cancel.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
 import { makeLoop } from './loop.ts';
@@ -76,6 +77,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   const { holdings, membership, position, loop, returned, timekeeper } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
+  let uncancellable = () => {};
 
   const hint = (hinted: string, priority: number) => {
     if (hinted !== pool) return;
@@ -97,12 +99,14 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       deaf = keepListening(options.url, hear, () => loop.wake(), log);
       running = loop.run();
       timekeeper.start();
+      uncancellable = watchForCancels({ db, holdings, membership, onDropped: () => loop.wake(), log });
       log.info({ watcher: membership.id, pool, workers: options.workers }, 'watching');
     },
     async stop(grace) {
       parts.close();
       await deaf();
       await drain({ db, holdings, membership, loop, running, returned, log }, grace);
+      uncancellable();
     },
   };
 }
