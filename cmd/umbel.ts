@@ -2,6 +2,7 @@
 // The command line: one subcommand a file beside this one.
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { controlCommands } from './control.ts';
 import { EXIT, endQuietlyWhenNobodyReads } from './exit.ts';
 import { executionsCommand } from './executions.ts';
 import { migrateCommand } from './migrate.ts';
@@ -24,6 +25,7 @@ const commands = [
   watchCommand(),
   runCommand(),
   executionsCommand(),
+  ...controlCommands(),
   programsCommand(),
   sqlCommand(),
   migrateCommand(),

@@ -67,7 +67,9 @@ export async function releaseTasks(tx: Tx, ids: string[]): Promise<void> {
     update kr_task_stat t set
       hold = false,
       exec_status = case when t.exec_status = 2 and t.reason = 'operator' then 0 else t.exec_status end
-    where t.task_flow_id = any (${ids}) and (t.hold or t.exec_status = 2 and t.reason = 'operator')`.execute(tx);
+    where t.task_flow_id = any (${ids}) and (t.hold or t.exec_status = 2 and t.reason = 'operator')`.execute(
+    tx,
+  );
 }
 
 /** The tasks of that name (`step_id`, or else the exec seq) in these executions, at most one in each. */
@@ -80,7 +82,9 @@ export async function findTasks(tx: Tx, ids: string[], step: string): Promise<Fo
     left join ms_task_definition d on t.version is null and d.task_id = t.task_id and d.task_seq = t.task_seq
     where t.task_flow_id = any (${ids})
       and ${step} in (p.step, d.step_id, trim_scale(d.task_seq)::text, trim_scale(t.task_exec_seq)::text)
-    order by t.task_flow_id, ${step} is distinct from coalesce(p.step, d.step_id), t.task_exec_seq`.execute(tx);
+    order by t.task_flow_id, ${step} is distinct from coalesce(p.step, d.step_id), t.task_exec_seq`.execute(
+    tx,
+  );
   return rows;
 }
 
@@ -109,7 +113,9 @@ export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptio
   const flows = tasks.map(({ flow }) => flow);
   const seqs = tasks.map(({ seq }) => seq);
   const params = options.params === null ? null : JSON.stringify(options.params);
-  await sql`update kr_flow_stat set error = null, output = null where task_flow_id = any (${flows})`.execute(tx);
+  await sql`update kr_flow_stat set error = null, output = null where task_flow_id = any (${flows})`.execute(
+    tx,
+  );
   await sql`
     with recursive target as (
       select * from unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
@@ -130,7 +136,9 @@ export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptio
       and ((t.task_flow_id, t.task_exec_seq) in (select * from target)
         or (f.flow_status = 'aborted' and t.exec_status = 9 and t.reason = 'aborted')
         or ((t.task_flow_id, t.task_exec_seq) in (select * from again)
-          and t.exec_status <> 0 and coalesce(t.reason, '') not in ('operator', 'not_selected')))`.execute(tx);
+          and t.exec_status <> 0 and coalesce(t.reason, '') not in ('operator', 'not_selected')))`.execute(
+    tx,
+  );
   await wakeSleepers(tx, flows, seqs);
 }
 
@@ -147,5 +155,7 @@ async function wakeSleepers(tx: Tx, flows: string[], seqs: string[]): Promise<vo
   await sql`
     delete from kr_timer k using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
     where k.task_flow_id = u.flow and k.task_exec_seq = u.seq`.execute(tx);
-  await sql`select umbel_wire(flow) from (select distinct flow from unnest(${flows}::text[]) flow order by 1) u`.execute(tx);
+  await sql`select umbel_wire(flow) from (select distinct flow from unnest(${flows}::text[]) flow order by 1) u`.execute(
+    tx,
+  );
 }

@@ -109,7 +109,10 @@ function flowStatusOf(status: string | null): string | null {
 }
 
 /** The status of one execution; null when the tenant has none with this id. */
-export async function readStatus(db: Db, { tenant, id }: { tenant: string; id: string }): Promise<string | null> {
+export async function readStatus(
+  db: Db,
+  { tenant, id }: { tenant: string; id: string },
+): Promise<string | null> {
   const { rows } = await sql<{ status: string }>`
     select e.status from (${selectExecutions}) e where e.id = ${id} and e.tenant = ${tenant}`.execute(db);
   return rows[0]?.status ?? null;

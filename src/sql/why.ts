@@ -50,13 +50,17 @@ async function readLines(tx: Db, id: string): Promise<Line[]> {
         select from kr_task_stat k where k.ready and k.pool = g.pool and (k.task_priority, k.task_flow_id) < (g.task_priority, ${id}::text collate "C")
         limit ${COUNTED}) k) ahead,
       (select coalesce(sum(w.workers), 0)::int from kr_watcher w where w.pool = g.pool and w.lease_until > now()) workers
-    from (select distinct t.pool, t.task_priority from kr_task_stat t where t.task_flow_id = ${id} and t.ready) g`.execute(tx);
+    from (select distinct t.pool, t.task_priority from kr_task_stat t where t.task_flow_id = ${id} and t.ready) g`.execute(
+    tx,
+  );
   return rows;
 }
 
 async function readTimers(tx: Db, id: string): Promise<Timer[]> {
   const { rows } = await sql<Timer>`
-    select trim_scale(k.task_exec_seq)::text seq, k.kind, k.due_ts due from kr_timer k where k.task_flow_id = ${id}`.execute(tx);
+    select trim_scale(k.task_exec_seq)::text seq, k.kind, k.due_ts due from kr_timer k where k.task_flow_id = ${id}`.execute(
+    tx,
+  );
   return rows;
 }
 

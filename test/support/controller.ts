@@ -22,10 +22,11 @@ export async function controlBoth(
   const expected = controlModel(execution, seq, move);
   const { verb, downstream } = move;
   const request = { tenant: 'local', id: execution.id, step: `${seq}`, downstream };
-  const refused = await makeControl(db)
-    [verb](request)
-    .then(() => null)
-    .catch((error: unknown) => (error instanceof UmbelError ? error.code : Promise.reject(error)));
+  const control = makeControl(db);
+  const refused = await control[verb](request).then(
+    () => null,
+    (error: unknown) => (error instanceof UmbelError ? error.code : Promise.reject(error)),
+  );
   return refused === expected ? [] : [`${verb}: ${refused}, expected ${expected}`];
 }
 
@@ -96,7 +97,8 @@ function rerun(execution: ModelExecution, status: string, target: number, downst
 function listAfter({ plan, rows }: ModelExecution, from: number): Set<number> {
   const found = new Set([from]);
   for (const seq of found)
-    for (const { execSeq, depends } of plan) if (depends.includes(seq) && rows.has(execSeq)) found.add(execSeq);
+    for (const { execSeq, depends } of plan)
+      if (depends.includes(seq) && rows.has(execSeq)) found.add(execSeq);
   return found;
 }
 
@@ -110,7 +112,12 @@ function skip(execution: ModelExecution, seq: number) {
 }
 
 /** Like an operator's UPDATE: a changed status takes the row from its watcher, Wait forgets its losses. */
-function change({ rows, books }: ModelExecution, seq: number, status: ExecStatus, reason: string | null): void {
+function change(
+  { rows, books }: ModelExecution,
+  seq: number,
+  status: ExecStatus,
+  reason: string | null,
+): void {
   const row = rows.get(seq)!;
   const { status: before } = row;
   Object.assign(row, { status, reason });

@@ -18,7 +18,9 @@ const Rerun = Type.Object(
   },
   { additionalProperties: false },
 );
-const Time = Type.String({ pattern: String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$` });
+const Time = Type.String({
+  pattern: String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$`,
+});
 const Bulk = Type.Object(
   {
     filter: Type.Object(
@@ -30,10 +32,11 @@ const Bulk = Type.Object(
       },
       { additionalProperties: false },
     ),
-    from: Type.Union([
-      Type.Literal('failed'),
-      Type.Object({ step: Type.String({ minLength: 1, maxLength: 256 }) }, { additionalProperties: false }),
-    ]),
+    from: Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: '"failed": what stands failed; else a step: that one and what comes after it',
+    }),
     params: Params,
     dryRun: Type.Optional(Type.Boolean()),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),

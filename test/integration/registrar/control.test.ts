@@ -108,7 +108,9 @@ describe.each(servers())('on $name', ({ server }) => {
   describe('resume', () => {
     it('retries what failed, keeps what finished, and gives the original input again', async () => {
       const { id, take, watcher } = await begin();
-      await query(`update kr_task_stat set input = '"in"' where task_flow_id = $1 and task_exec_seq = 1`, [id]);
+      await query(`update kr_task_stat set input = '"in"' where task_flow_id = $1 and task_exec_seq = 1`, [
+        id,
+      ]);
       const [a] = await take();
       const again = await take({ ended: [failed(a!)] });
       expect(again).toEqual([]);
@@ -177,7 +179,12 @@ describe.each(servers())('on $name', ({ server }) => {
       const executions = [await begin(), await begin(), await begin(), await begin()];
       const [parent, child, grandchild, ended] = executions.map(({ id }) => id);
       await runAll(executions[3]!.watcher);
-      for (const [one, by] of [[child, parent], [grandchild, child], [ended, parent]]) // prettier-ignore
+      for (const [one, by] of [
+        [child, parent],
+        [grandchild, child],
+        [ended, parent],
+      ])
+        // prettier-ignore
         await query('update kr_flow_stat set parent_flow_id = $2 where task_flow_id = $1', [one, by]);
       const { id: stranger } = await begin();
       await control.pause(which(child!));

@@ -62,7 +62,13 @@ describe.each(servers())('on $name', ({ server }) => {
           why: 'waits for a free worker',
         },
         { seq: 2, step: 'second', program: 'B', status: 'wait', why: 'waits for first (waiting)' },
-        { seq: 3, step: '3', program: 'C', status: 'wait', why: 'waits for first (waiting), second (waiting)' },
+        {
+          seq: 3,
+          step: '3',
+          program: 'C',
+          status: 'wait',
+          why: 'waits for first (waiting), second (waiting)',
+        },
       ],
     });
   });
@@ -133,14 +139,14 @@ describe.each(servers())('on $name', ({ server }) => {
     await set(ids[0]!, 1, 9);
     await set(ids[0]!, 2, 9);
     await set(ids[0]!, 3, 9);
-    expect((await read(ids[1]!)).tasks[0]?.why).toBe(
-      'is about to get a place of its flow (max_running)',
-    );
+    expect((await read(ids[1]!)).tasks[0]?.why).toBe('is about to get a place of its flow (max_running)');
   });
 
   it('says how many ready tasks come first, and counts no further than a thousand', async () => {
     await watch('default', '1 minute');
-    await query(`insert into ms_task_definition (task_id, task_seq, program, task_priority) values ('urgent', 1, 'A', -5)`);
+    await query(
+      `insert into ms_task_definition (task_id, task_seq, program, task_priority) values ('urgent', 1, 'A', -5)`,
+    );
     const first = (id: string) => read(id).then(({ tasks }) => tasks[0]?.why);
     const [one, two] = [await register(), await register()];
     expect(await first(one)).toBe('waits for a free worker');
@@ -272,10 +278,18 @@ describe.each(servers())('on $name', ({ server }) => {
     it('take times of registration', async () => {
       const ids = [await register(), await register(), await register()];
       for (const [n, id] of ids.entries())
-        await query(`update kr_flow_stat set registered_ts = '2026-01-01Z'::timestamptz + $2 * interval '1 day' where task_flow_id = $1`, [id, n]);
+        await query(
+          `update kr_flow_stat set registered_ts = '2026-01-01Z'::timestamptz + $2 * interval '1 day' where task_flow_id = $1`,
+          [id, n],
+        );
       const rows = await listExecutions(database.db.kysely, {
-        tenant: 'local', flow: null, status: null, after: null, limit: 9,
-        since: new Date('2026-01-02Z'), until: new Date('2026-01-03Z'),
+        tenant: 'local',
+        flow: null,
+        status: null,
+        after: null,
+        limit: 9,
+        since: new Date('2026-01-02Z'),
+        until: new Date('2026-01-03Z'),
       });
       expect(rows.map(({ id }) => id)).toEqual([ids[1]]);
     });
