@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { defineFlow, makeTestRegistrar, type Registering, untilStatuses } from '../support/flows.ts';
 import { umbel } from '../support/run.ts';
-import { startWatch, until } from '../support/service.ts';
+import { startWatch } from '../support/service.ts';
 
 let database: TestDatabase;
 let registrar: Registering;
@@ -85,8 +85,5 @@ test('an abort reaches programs that run in two other processes', async () => {
   await defineFlow(database.db, 'after', [{ program: 'empty', pool: 'two' }]);
   const after = await registrar.start('after');
   await untilStatuses(database.db, after, [3]);
-  await until(
-    async () => (await registrar.executions.read({ tenant: 'local', id })).status,
-    (status) => status === 'aborted',
-  );
+  expect((await registrar.executions.read({ tenant: 'local', id })).status).toBe('aborted');
 });
