@@ -1,5 +1,5 @@
 // `umbel executions ls|show|rerun`: what ran, and what became of it.
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { guarded } from './exit.ts';
 import { formatExecution } from './execution-text.ts';
 import { TENANT, withRegistrar } from './registrar.ts';
@@ -12,7 +12,7 @@ export function executionsCommand(): Command {
     .description('list executions, newest first')
     .option('--flow <task_id>', 'only of this flow')
     .option('--status <status>', 'only with this status')
-    .addOption(new Option('--limit <number>', 'at most so many').default(50).argParser(Number))
+    .addOption(new Option('--limit <number>', 'at most so many').default(50).argParser(toLimit))
     .action(guarded(runList));
   const show = new Command('show')
     .description('show an execution with its tasks and errors')
@@ -22,6 +22,11 @@ export function executionsCommand(): Command {
   const executions = new Command('executions').description('list, show and rerun executions');
   for (const command of [ls, show, rerunManyCommand()]) executions.addCommand(addSettings(command));
   return executions;
+}
+
+function toLimit(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number from 1.');
 }
 
 async function runList(

@@ -3,10 +3,12 @@
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { controlCommands } from './control.ts';
+import { doctorCommand } from './doctor.ts';
 import { EXIT, endQuietlyWhenNobodyReads } from './exit.ts';
 import { executionsCommand } from './executions.ts';
 import { migrateCommand } from './migrate.ts';
 import { programsCommand } from './programs.ts';
+import { pruneCommand } from './prune.ts';
 import { registerCommand } from './register.ts';
 import { runCommand } from './run.ts';
 import { sqlCommand } from './sql.ts';
@@ -27,6 +29,8 @@ const commands = [
   executionsCommand(),
   ...controlCommands(),
   programsCommand(),
+  doctorCommand(),
+  pruneCommand(),
   sqlCommand(),
   migrateCommand(),
 ];

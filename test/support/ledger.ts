@@ -1,10 +1,19 @@
 // The model's side of a world: what stands in each execution's rows, and what the engine's books say of them.
-import { judgeExecution, listRunnable, type ModelTask, settleDown, type TaskState } from './model.ts';
+import { ExecStatus } from '../../src/dag/vocabulary.ts';
+import {
+  countWaitingOn,
+  judgeExecution,
+  listRunnable,
+  type ModelTask,
+  settleDown,
+  type TaskState,
+} from './model.ts';
 
 /** What the engine's books say of a row besides its status. */
 export interface Books {
   attempt: number;
   lost: number;
+  retried: number;
   watcher: number | null;
 }
 export interface ModelExecution {
@@ -23,7 +32,7 @@ interface Ledger {
 }
 
 /** The books of a row that nobody has touched. */
-export const blank = (): Books => ({ attempt: 0, lost: 0, watcher: null });
+export const blank = (): Books => ({ attempt: 0, lost: 0, retried: 0, watcher: null });
 
 /** The row and its books; neither when it was deleted. */
 export function rowOf({ executions }: Ledger, flow: string, seq: string) {
@@ -66,12 +75,21 @@ function placeOf(execution: ModelExecution): number | null {
   return place === 2 ? 0 : place;
 }
 
+/** Who waits for a predecessor again does not wait for a time as well. */
+function dropTimers({ plan, rows }: ModelExecution): void {
+  for (const task of plan) {
+    const row = rows.get(task.execSeq);
+    if (row && (row.status !== ExecStatus.wait || countWaitingOn(task, rows) > 0)) row.timed = false;
+  }
+}
+
 /** Lets skips spread, circles come to light and places change hands. */
 export function settleAll({ executions }: Ledger): void {
   for (const execution of executions) {
     execution.rows = new Map(
       [...settleDown(execution.plan, execution.rows)].map(([seq, row]) => [seq, { ...row }]),
     );
+    dropTimers(execution);
     execution.place = placeOf(execution);
   }
 }

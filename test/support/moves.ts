@@ -14,8 +14,8 @@ export type Edit =
 /** One watcher's part in a call: which of its tasks ended, how, and what it asks for. */
 export interface Turn {
   watcher: number;
-  /** One entry a held task, in order: finished, failed, or still running. */
-  outcomes: ('finished' | 'failed' | 'running')[];
+  /** One entry a held task, in order: finished, failed, to be tried again, or still running. */
+  outcomes: ('finished' | 'failed' | 'retry' | 'running')[];
   slots: number;
   want: number;
   urgent: number;
@@ -31,6 +31,8 @@ export type Move =
   | { kind: 'return'; watcher: number; outcomes: boolean[]; begun: boolean }
   | { kind: 'rescue'; watcher: number }
   | { kind: 'admit' }
+  /** All timers come due. */
+  | { kind: 'fire' }
   | { kind: 'control'; pick: number; verb: Verb; task: number; downstream: boolean };
 
 export type Verb = 'pause' | 'resume' | 'abort' | 'rerun' | 'skip';
@@ -64,7 +66,7 @@ function randomMoves(): fc.Arbitrary<Move> {
     { weight: 5, arbitrary: randomEdits().map((edits): Move => ({ kind: 'edit', edits })) },
     { weight: 1, arbitrary: randomReturns() },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('rescue'), watcher: fc.nat(2) }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('admit') }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('admit', 'fire') }) },
     { weight: 5, arbitrary: randomControl() },
   );
 }
@@ -83,7 +85,7 @@ function randomControl(): fc.Arbitrary<Move> {
 function randomTurns(): fc.Arbitrary<Turn[]> {
   const turn = fc.record({
     watcher: fc.nat(2),
-    outcomes: fc.array(fc.constantFrom('finished', 'finished', 'finished', 'failed', 'running'), {
+    outcomes: fc.array(fc.constantFrom('finished', 'finished', 'finished', 'failed', 'retry', 'running'), {
       minLength: 8,
       maxLength: 8,
     }),

@@ -60,8 +60,9 @@ function setRow(row: TaskState, books: Books, edit: Extract<Edit, { kind: 'set' 
   const stopped = edit.status === ExecStatus.suspend || edit.status === ExecStatus.ignore;
   row.reason = given ? edit.reason! : stopped ? 'operator' : null;
   row.status = edit.status === ExecStatus.running ? ExecStatus.wait : edit.status;
+  row.timed = false;
   books.watcher = null;
-  if (row.status === ExecStatus.wait) books.lost = 0;
+  if (row.status === ExecStatus.wait) Object.assign(books, { lost: 0, retried: 0 });
 }
 
 async function insertRow(

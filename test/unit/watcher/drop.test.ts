@@ -19,6 +19,7 @@ function hold() {
     held,
     7,
     Array.from({ length: 5 }, (_, n) => ({ flow: 'x', seq: `${n + 1}` }) as Claimed),
+    0,
   );
   const holdings = [...held.unprepared];
   for (const holding of holdings.slice(0, 4)) enqueue(held, holding, {} as Holding['prepared'] & object);
