@@ -32,13 +32,15 @@ CREATE TABLE kr_flow_stat (
   CONSTRAINT kr_flow_stat_flow_status_check CHECK ((flow_status = ANY (ARRAY['open'::text, 'paused'::text, 'success'::text, 'failed'::text, 'aborted'::text, 'compensating'::text, 'compensation_failed'::text]))),
   CONSTRAINT kr_flow_stat_place_check CHECK ((place = ANY (ARRAY[0, 1, 2])))
 ) WITH (fillfactor=45, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
-COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks';
+COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks; set paused, aborted or open to pause, abort or resume it';
 COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: ready, held, running or waiting for something outside';
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
+CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 
 CREATE TABLE kr_task_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -59,6 +61,7 @@ CREATE TABLE kr_task_stat (
   releases numeric[],
   waiting_on integer,
   live integer,
+  unwired boolean NOT NULL DEFAULT true,
   ready boolean NOT NULL DEFAULT false,
   hold boolean NOT NULL DEFAULT false,
   reason text,
@@ -77,6 +80,7 @@ CREATE TABLE kr_task_stat (
 COMMENT ON COLUMN kr_task_stat.version IS 'the definition it was registered with; null: inserted by hand, looked up by task_id and task_seq';
 COMMENT ON COLUMN kr_task_stat.waiting_on IS 'arrivals still needed; null: to be wired at commit';
 COMMENT ON COLUMN kr_task_stat.live IS 'predecessors that may still arrive unskipped; at 0 the task is skipped';
+COMMENT ON COLUMN kr_task_stat.unwired IS 'inserted by hand, and its transaction has not committed';
 COMMENT ON COLUMN kr_task_stat.ready IS 'may be claimed: exactly the rows of the claim index';
 COMMENT ON COLUMN kr_task_stat.hold IS 'paused: neither claimed nor handed over';
 COMMENT ON COLUMN kr_task_stat.reason IS 'why 2 or 9';
@@ -86,7 +90,8 @@ COMMENT ON COLUMN kr_task_stat.retried IS 'times it was tried again after a fail
 COMMENT ON COLUMN kr_task_stat.revision IS 'bumped by every write of the engine; an update that leaves it is a hand at work';
 COMMENT ON COLUMN kr_task_stat.checkpoint IS 'what the last attempt left for the next one';
 CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
-CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_hand_delete();
+CREATE INDEX kr_task_stat_unwired ON public.kr_task_stat USING btree (task_flow_id) WHERE unwired;
+CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT WHEN ((current_setting('umbel.pruning'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION umbel_hand_delete();
 CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND (((((new.exec_status IS DISTINCT FROM old.exec_status) OR (new.reason IS DISTINCT FROM old.reason)) OR (new.hold IS DISTINCT FROM old.hold)) OR (new.depends_task_exec_seq IS DISTINCT FROM old.depends_task_exec_seq)) OR (new.depends IS DISTINCT FROM old.depends)))) EXECUTE FUNCTION umbel_hand_edit();
 CREATE TRIGGER umbel_truncated AFTER TRUNCATE ON public.kr_task_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_truncated();
 CREATE CONSTRAINT TRIGGER umbel_wire AFTER INSERT OR UPDATE ON public.kr_task_stat DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_on IS NULL)) EXECUTE FUNCTION umbel_wire_row();
@@ -122,11 +127,14 @@ CREATE TABLE ms_flow (
   revision bigint NOT NULL DEFAULT 1,
   created_ts timestamp with time zone NOT NULL DEFAULT now(),
   updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  settings jsonb,
   CONSTRAINT ms_flow_pkey PRIMARY KEY (task_id),
   CONSTRAINT ms_flow_max_running_check CHECK ((max_running > 0))
 );
 COMMENT ON COLUMN ms_flow.max_running IS 'executions at once; null: no limit';
 COMMENT ON COLUMN ms_flow.revision IS 'bumped by every change of the definition, whoever makes it';
+COMMENT ON COLUMN ms_flow.settings IS 'defaults, deadline and the like, as in the flow''s YAML; null: nothing';
+CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
 
 CREATE TABLE ms_flow_version (
   version uuid NOT NULL,
@@ -219,7 +227,7 @@ begin
   return admitted;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[])
+CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, most integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[])
  RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[], retried integer, checkpoint jsonb)
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
@@ -269,11 +277,11 @@ begin
         u(flow, seq, attempt, status, reason, age, result, error, checkpoint)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
-      returning t.task_flow_id flow, t.exec_status status, t.releases
+      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on
     ), edge as (
       select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) group by 1, 2
     ), ended as (
-      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 group by 1
+      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 or s.waiting_on > 0 group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
@@ -294,7 +302,8 @@ begin
         select u.flow, u.seq, u.reason, clock_timestamp() + u.delay * interval '1 millisecond'
         from unnest(flows, seqs, attempts, statuses, reasons, delays) u(flow, seq, attempt, status, reason, delay)
         where u.status = 0 and exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
-                                         and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt)
+                                         and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt
+                                         and t.waiting_on = 0 and not t.ready)
         on conflict (task_flow_id, task_exec_seq) do update set kind = excluded.kind, due_ts = excluded.due_ts;
     end if;
 
@@ -353,12 +362,12 @@ begin
   end if;
 
   -- claim
-  if want > handed then
+  if least(want, most) > handed then
     return query with candidate as materialized (
       select k.ctid tid from kr_task_stat k
       where k.ready and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc
-      limit want - handed for update skip locked
+      limit least(want, most) - handed for update skip locked
     ), numbered as (
       select c.tid, row_number() over () <= slots - handed at_once from candidate c
     ), claimed as (
@@ -426,6 +435,18 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with recursive family as (
+    select e::varchar collate "C" flow from unnest(executions) e
+    union
+    select f.task_flow_id from family p join kr_flow_stat f on f.parent_flow_id = p.flow where f.flow_status in ('open', 'paused')
+  ) select array_agg(flow order by flow) from family
+$function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_fire_v1(most integer)
  RETURNS TABLE(pool character varying, task_priority numeric)
  LANGUAGE plpgsql
@@ -437,23 +458,41 @@ AS $function$
 #variable_conflict use_column
 declare
   due_flows text[]; due_seqs numeric[];
+  undone text[];
 begin
-  with due as (
-    select k.ctid tid from kr_timer k where k.due_ts <= clock_timestamp() order by k.due_ts limit most for update skip locked
-  ), gone as (
-    delete from kr_timer k using due d where k.ctid = d.tid returning k.task_flow_id flow, k.task_exec_seq seq
-  )
-  select array_agg(g.flow order by g.flow, g.seq), array_agg(g.seq order by g.flow, g.seq) into due_flows, due_seqs from gone g;
+  -- Tasks are locked before their timers, as by everybody; those that somebody else is at now are left for the next time.
+  select array_agg(u.flow), array_agg(u.seq) into due_flows, due_seqs from (
+      select d.flow, d.seq from (
+        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() order by k.due_ts limit most) d
+      order by d.flow, d.seq) u
+    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update skip locked) k;
   if due_flows is null then return; end if;
-  perform 1 from unnest(due_flows, due_seqs) u(flow, seq)
-    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+  with gone as (
+    delete from kr_timer k using unnest(due_flows, due_seqs) u(flow, seq)
+    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.due_ts <= clock_timestamp() returning u.flow, u.seq
+  )
+  select array_agg(g.flow), array_agg(g.seq) into due_flows, due_seqs from gone g;
   return query with fired as (
     update kr_task_stat t set ready = true, revision = t.revision + 1
     from unnest(due_flows, due_seqs) u(flow, seq)
-    where t.task_flow_id = u.flow and t.task_exec_seq = u.seq and t.exec_status = 0 and t.waiting_on = 0 and not t.hold and not t.ready
+    where t.task_flow_id = u.flow and t.task_exec_seq = u.seq and t.exec_status = 0 and t.waiting_on = 0 and t.live > 0 and not t.hold and not t.ready
     returning t.pool, t.task_priority
   )
   select f.pool, min(f.task_priority) from fired f group by f.pool;
+  -- All of its predecessors were skipped while it waited.
+  select array_agg(distinct u.flow) into undone from unnest(due_flows, due_seqs) u(flow, seq)
+    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq and t.exec_status = 0 and t.live = 0) k;
+  perform umbel_wire_undone(undone);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_flow_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.revision := old.revision + 1;
+  new.updated_ts := now();
+  return new;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
@@ -461,6 +500,7 @@ CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
  LANGUAGE plpgsql
 AS $function$
 begin
+  delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -501,12 +541,199 @@ begin
   return new;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_hand_status()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  flow constant varchar := new.task_flow_id;
+begin
+  case new.flow_status
+  when 'paused' then
+    update kr_task_stat t set hold = true where t.task_flow_id = flow and not t.hold and t.exec_status in (0, 1, 2);
+  when 'aborted' then
+    if old.flow_status = 'paused' or exists (select from kr_task_stat t where t.task_flow_id = flow
+        and (t.exec_status in (1, 2) or t.exec_status = 0 and coalesce(t.waiting_on, 0) = 0)) then
+      update kr_task_stat t set hold = false,
+          exec_status = case when t.exec_status in (0, 1, 2) then 9 else t.exec_status end,
+          reason = case when t.exec_status in (0, 1, 2) then 'aborted' else t.reason end
+        where t.task_flow_id = flow and (t.exec_status in (0, 1, 2) or t.hold);
+      update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = flow and f.flow_status in ('open', 'paused');
+      perform umbel_wire(flow);
+    end if;
+  when 'open' then
+    if old.flow_status = 'paused' then
+      update kr_task_stat t set hold = false where t.task_flow_id = flow and t.hold;
+      perform umbel_wire(flow);
+    elsif new.active = 0 and (case old.flow_status
+        when 'failed' then exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2 and t.reason = 'failed')
+        else not exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2) end) then
+      update kr_flow_stat f set error = null, output = null where f.task_flow_id = flow;
+      update kr_task_stat t set hold = false where t.task_flow_id = flow and t.hold;
+      update kr_task_stat t set exec_status = 0, reason = null
+        where t.task_flow_id = flow and (t.exec_status = 2 and t.reason in ('failed', 'operator') or t.exec_status = 9 and t.reason = 'aborted');
+    end if;
+  end case;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_inserted_edges(flows text[])
+ RETURNS TABLE(flow text, seq numeric, depends numeric[], releases numeric[], waiting_on integer)
+ LANGUAGE sql
+ SET enable_nestloop TO 'off'
+ SET enable_hashjoin TO 'on'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+  with task as materialized (
+    select t.task_flow_id::text flow, t.task_exec_seq seq,
+           coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end) depends
+    from kr_task_stat t join unnest(flows) u(flow) on u.flow = t.task_flow_id where t.unwired
+  ), wish as materialized (
+    select c.flow, c.seq child, d.seq parent from task c cross join lateral unnest(c.depends) d(seq)
+  ), edge as materialized (
+    select w.flow, w.child, w.parent from wish w join task p on p.flow = w.flow and p.seq = w.parent
+  ), incoming as materialized (
+    select e.flow, e.child, count(*)::int waiting_on from edge e group by 1, 2
+  ), outgoing as materialized (
+    select e.flow, e.parent, array_agg(e.child order by e.child) releases from edge e group by 1, 2
+  )
+  select t.flow, t.seq, t.depends, coalesce(o.releases, '{}'), coalesce(i.waiting_on, 0)
+  from task t
+  left join incoming i on i.flow = t.flow and i.child = t.seq
+  left join outgoing o on o.flow = t.flow and o.parent = t.seq
+  order by 1, 2
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_lock_executions(executions text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  perform 1 from kr_task_stat t where t.task_flow_id = any (executions) order by t.task_flow_id, t.task_exec_seq for update;
+  perform 1 from kr_flow_stat f where f.task_flow_id = any (executions) order by f.task_flow_id for update;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_override(parameters json, override jsonb)
  RETURNS json
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
   select coalesce((select json_object_agg(p.key, coalesce(override -> p.key, p.value::jsonb)) from json_each(parameters) p), parameters)
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prunable(flow_status text, finished_ts timestamp with time zone, place smallint, ended_before timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select finished_ts < ended_before and flow_status in ('success', 'failed', 'aborted') and place is distinct from 1::smallint
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prune_v1(ended_before timestamp with time zone, of_flow text, after_ts timestamp with time zone, after_flow text, most_executions integer, most_tasks integer, OUT executions integer, OUT tasks integer, OUT next_ts timestamp with time zone, OUT next_flow text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET "umbel.pruning" TO 'on'
+AS $function$
+declare
+  seen_times timestamptz[]; seen text[]; old text[]; looked int;
+  tids tid[]; tid_flows text[]; cut text;
+begin
+  executions := 0; tasks := 0;
+  select array_agg(w.registered_ts), array_agg(w.task_flow_id),
+         array_agg(w.task_flow_id) filter (where umbel_prunable(w.flow_status, w.finished_ts, w.place, ended_before) and (of_flow is null or w.task_id = of_flow))
+    into seen_times, seen, old
+    from (
+      select f.* from kr_flow_stat f where f.registered_ts < ended_before and (f.registered_ts, f.task_flow_id) > (after_ts, after_flow)
+      order by f.registered_ts, f.task_flow_id limit most_executions) w;
+  if seen is null then return; end if;
+  looked := cardinality(seen);
+
+  -- Tasks before executions, as everywhere.
+  if old is not null then
+    select array_agg(t.tid), array_agg(t.flow) into tids, tid_flows from (
+      select k.tid, o.flow from unnest(old) o(flow)
+      cross join lateral (
+        select t.ctid tid from kr_task_stat t where t.task_flow_id = o.flow order by t.task_exec_seq for update skip locked) k
+      limit most_tasks + 1) t;
+    if cardinality(tids) > most_tasks then
+      cut := tid_flows[most_tasks + 1];
+      if tid_flows[1] = cut then
+        select array_agg(k.tid), array_agg(cut) into tids, tid_flows from (
+          select t.ctid tid from kr_task_stat t where t.task_flow_id = cut order by t.task_exec_seq for update skip locked) k;
+        looked := array_position(seen, cut);
+        old := old[: array_position(old, cut)];
+      else
+        looked := array_position(seen, cut) - 1;
+        old := old[: array_position(old, cut) - 1];
+      end if;
+    end if;
+
+    -- Whole ones only: a task that was passed over or has just come keeps its execution.
+    old := array(
+      select w.flow from (
+        select u.flow, 1 n from unnest(tid_flows) u(flow)
+        union all
+        select o.flow, -(select count(*)::int from kr_task_stat t where t.task_flow_id = o.flow) from unnest(old) o(flow)) w
+      group by w.flow having sum(w.n) = 0 order by w.flow);
+    old := array(
+      select k.flow from unnest(old) o(flow)
+      cross join lateral (
+        select f.task_flow_id flow from kr_flow_stat f
+        where f.task_flow_id = o.flow and umbel_prunable(f.flow_status, f.finished_ts, f.place, ended_before) for update skip locked) k);
+
+    delete from kr_task_stat t using unnest(tids, tid_flows) u(tid, flow) join unnest(old) o(flow) on o.flow = u.flow where t.ctid = u.tid;
+    get diagnostics tasks = row_count;
+    delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
+    delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
+    get diagnostics executions = row_count;
+  end if;
+
+  if looked = cardinality(seen) and looked < most_executions then return; end if;
+  next_ts := seen_times[looked]; next_flow := seen[looked];
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_queue_v1()
+ RETURNS TABLE(pool text, priority integer, state text, depth bigint)
+ LANGUAGE sql
+ STABLE
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+  with recursive lane as (
+    (select t.pool, t.task_priority from kr_task_stat t where t.ready order by t.pool, t.task_priority limit 1)
+    union all
+    select n.pool, n.task_priority from lane l cross join lateral (
+      select t.pool, t.task_priority from kr_task_stat t where t.ready and (t.pool, t.task_priority) > (l.pool, l.task_priority)
+      order by t.pool, t.task_priority limit 1) n
+  )
+  select l.pool, l.task_priority::int, 'ready', (
+      select count(*) from (
+        select from kr_task_stat t where t.ready and t.pool = l.pool and t.task_priority = l.task_priority limit 50000) c)
+    from lane l
+  union all
+  select t.pool, t.task_priority::int, case when t.started_ts is null then 'ahead' else 'running' end, count(*)
+    from (select distinct c.watcher_id, h.flow, h.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) h(flow, seq)) h
+    join kr_task_stat t on t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = h.watcher_id
+    group by 1, 2, 3
 $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[])
@@ -542,10 +769,10 @@ begin
   ), task as (
     insert into kr_task_stat (
       task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, task_priority, parameters, registered_ts,
-      version, pool, depends, releases, waiting_on, live, ready, input)
+      version, pool, depends, releases, waiting_on, live, unwired, ready, input)
     select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, 0, coalesce(f.priority, p.task_priority),
            case when f.override is null then p.parameters else umbel_override(p.parameters, f.override) end, now(),
-           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, p.waiting_on = 0 and f.max_running is null,
+           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
            case when p.waiting_on = 0 then f.input end
     from fresh f
     cross join lateral (select * from ms_plan q where q.version = f.version) p
@@ -692,6 +919,7 @@ AS $function$
 begin
   delete from kr_flow_stat;
   delete from kr_claim;
+  delete from kr_timer;
   return null;
 end $function$;
 
@@ -754,19 +982,23 @@ begin
     ), wired as (
       update kr_task_stat t set
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
-        releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
+        unwired = false, releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
         ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
-        exec_status = case when t.exec_status = 0 and f.live = 0 then 9 else t.exec_status end,
-        reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
+        exec_status = case when t.exec_status = 0 and f.live = 0 and not f.timed then 9 else t.exec_status end,
+        reason = case when t.exec_status = 0 and f.live = 0 and not f.timed then 'skipped' else t.reason end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
-        and (t.exec_status = 0 and f.live = 0 or (t.waiting_on, t.live, t.releases, t.ready)
+        and (t.exec_status = 0 and f.live = 0 and not f.timed or (t.waiting_on, t.live, t.releases, t.ready)
           is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed))
       returning t.reason, t.live
     )
     select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
     exit when spread = 0;
   end loop;
+
+  -- Who waits for a predecessor again does not wait for a time as well.
+  delete from kr_timer k using kr_task_stat t
+    where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq and (t.exec_status <> 0 or t.waiting_on > 0);
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,
@@ -806,11 +1038,68 @@ begin
   perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_wire_inserted()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  fresh text[];
+  roots int[];
+  circular text;
+begin
+  with execution as materialized (
+    select t.task_flow_id flow, min(t.task_exec_seq) first from kr_task_stat t where t.unwired
+    group by 1 having bool_and(t.exec_status = 0 and not t.hold)
+  ), inserted as (
+    insert into kr_flow_stat (task_flow_id, task_id, registered_ts, irregular, place)
+    select e.flow, t.task_id, coalesce(t.registered_ts, now()), true, (select 0 from ms_flow f where f.task_id = t.task_id and f.max_running is not null)
+    from execution e
+    cross join lateral (select k.task_id, k.registered_ts from kr_task_stat k where k.task_flow_id = e.flow and k.task_exec_seq = e.first) t
+    order by e.flow
+    on conflict (task_flow_id) do nothing returning task_flow_id
+  )
+  select array_agg(i.task_flow_id order by i.task_flow_id) into fresh from inserted i;
+  if fresh is null then return; end if;
+
+  with wired as (
+    update kr_task_stat t set
+      unwired = false, depends = k.depends, releases = k.releases, waiting_on = k.waiting_on, live = greatest(1, cardinality(k.depends)),
+      ready = k.waiting_on = 0 and (select f.place is null from kr_flow_stat f where f.task_flow_id = k.flow), revision = t.revision + 1
+    from umbel_inserted_edges(fresh) k
+    where t.task_flow_id = k.flow and t.task_exec_seq = k.seq
+    returning t.task_flow_id flow, t.task_id, t.waiting_on, t.ready, t.pool, t.task_priority
+  ), woken as (
+    select pg_notify('umbel', json_build_object('pool', w.pool, 'priority', min(w.task_priority))::text) from wired w where w.ready group by w.pool
+  ), queued as (
+    select pg_notify('umbel', json_build_object('places', w.task_id)::text) from wired w where w.waiting_on = 0 and not w.ready group by w.task_id
+  ), counted as (
+    select w.flow, (count(*) filter (where w.waiting_on = 0))::int roots from wired w group by 1
+  )
+  select array_agg(c.flow order by c.flow), array_agg(c.roots order by c.flow) into fresh, roots
+    from counted c, (select count(*) from woken) w, (select count(*) from queued) q;
+  update kr_flow_stat f set active = u.roots from unnest(fresh, roots) u(flow, roots) where f.task_flow_id = u.flow;
+
+  -- Nothing can begin: a circle.
+  for circular in select u.flow from unnest(fresh, roots) u(flow, roots) where u.roots = 0 loop
+    perform umbel_wire(circular);
+  end loop;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_wire_row()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
 begin
+  -- Once a transaction, for all that it inserted.
+  if new.unwired and current_setting('umbel.inserted_by', true) is distinct from pg_current_xact_id()::text then
+    perform set_config('umbel.inserted_by', pg_current_xact_id()::text, true);
+    perform umbel_wire_inserted();
+  end if;
   if exists (select from kr_task_stat t
              where t.task_flow_id = new.task_flow_id and t.task_exec_seq = new.task_exec_seq and t.waiting_on is null) then
     perform umbel_wire(new.task_flow_id);

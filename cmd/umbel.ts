@@ -2,10 +2,13 @@
 // The command line: one subcommand a file beside this one.
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { controlCommands } from './control.ts';
+import { doctorCommand } from './doctor.ts';
 import { EXIT, endQuietlyWhenNobodyReads } from './exit.ts';
 import { executionsCommand } from './executions.ts';
 import { migrateCommand } from './migrate.ts';
 import { programsCommand } from './programs.ts';
+import { pruneCommand } from './prune.ts';
 import { registerCommand } from './register.ts';
 import { runCommand } from './run.ts';
 import { sqlCommand } from './sql.ts';
@@ -24,7 +27,10 @@ const commands = [
   watchCommand(),
   runCommand(),
   executionsCommand(),
+  ...controlCommands(),
   programsCommand(),
+  doctorCommand(),
+  pruneCommand(),
   sqlCommand(),
   migrateCommand(),
 ];

@@ -5,7 +5,7 @@
 -- The planner settings are fixed here because the hot path must not depend on ANALYZE having run.
 create function umbel_advance_v1(
   watcher int, serves text,
-  slots int, want int,                     -- run now; take in all (the rest is claimed ahead)
+  slots int, want int, most int,           -- run now; take in all (the rest ahead); claim from the index, handed over ones included
   urgent numeric,                          -- hand over children of this priority or a smaller one
   from_priority numeric, from_flow text,   -- claim from here on; from '' is a look at the head
   claim bigint, closed bigint[],           -- number of this batch; earlier batches that have wholly ended
@@ -59,11 +59,11 @@ begin
         u(flow, seq, attempt, status, reason, age, result, error, checkpoint)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
-      returning t.task_flow_id flow, t.exec_status status, t.releases
+      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on
     ), edge as (
       select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) group by 1, 2
     ), ended as (
-      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 group by 1
+      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 or s.waiting_on > 0 group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
@@ -84,7 +84,8 @@ begin
         select u.flow, u.seq, u.reason, clock_timestamp() + u.delay * interval '1 millisecond'
         from unnest(flows, seqs, attempts, statuses, reasons, delays) u(flow, seq, attempt, status, reason, delay)
         where u.status = 0 and exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
-                                         and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt)
+                                         and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt
+                                         and t.waiting_on = 0 and not t.ready)
         on conflict (task_flow_id, task_exec_seq) do update set kind = excluded.kind, due_ts = excluded.due_ts;
     end if;
 
@@ -143,12 +144,12 @@ begin
   end if;
 
   -- claim
-  if want > handed then
+  if least(want, most) > handed then
     return query with candidate as materialized (
       select k.ctid tid from kr_task_stat k
       where k.ready and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc
-      limit want - handed for update skip locked
+      limit least(want, most) - handed for update skip locked
     ), numbered as (
       select c.tid, row_number() over () <= slots - handed at_once from candidate c
     ), claimed as (
@@ -196,6 +197,6 @@ begin
 end $$;
 
 -- Down Migration
-drop function umbel_advance_v1(int, text, int, int, numeric, numeric, text, bigint, bigint[],
+drop function umbel_advance_v1(int, text, int, int, int, numeric, numeric, text, bigint, bigint[],
   text[], numeric[], int[], int[], text[], float8[], float8[], jsonb[], jsonb[], jsonb[]);
 drop function umbel_count_v1(text[], int[], bool[]);

@@ -1,7 +1,7 @@
 // Opens the one pool of a process. Everything in sql/ gets its connections from here: Kysely for reads and
 // administration, the pg pool for named statements. Table names are unqualified: they live in the first schema of
 // the connection's search_path, which stays as role and URL set it (poolers refuse start-up options).
-import { CompiledQuery, Kysely, PostgresDialect } from 'kysely';
+import { CompiledQuery, Kysely, PostgresDialect, type Transaction } from 'kysely';
 import { Pool, types, type CustomTypesConfig } from 'pg';
 import { withoutPassword, type Logger } from '../log.ts';
 import { connectionError } from './failures.ts';
@@ -17,6 +17,8 @@ export interface Database {
 
 /** What reads take. */
 export type Db = Kysely<Tables>;
+/** What writes of several statements take. */
+export type Tx = Transaction<Tables>;
 
 const NUMERIC_ARRAY: number = 1231;
 const TEXT_ARRAY: number = 1009;
@@ -47,7 +49,13 @@ export function openDatabase(options: {
   });
   surviveLostConnections(pool, options.log);
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  return { pool, kysely, address: withoutPassword(options.url), close: () => kysely.destroy() };
+  return { pool, kysely, address: withoutPassword(options.url), close: () => closeBoth(pool, kysely) };
+}
+
+/** Kysely ends the pool only when it was used itself. */
+async function closeBoth(pool: Pool, kysely: Db): Promise<void> {
+  await kysely.destroy();
+  if (!pool.ended) await pool.end();
 }
 
 /** Throws DATABASE_UNREACHABLE or DATABASE_REFUSED, in one line, when the database does not answer. */

@@ -51,6 +51,7 @@ export interface TaskStatTable {
   releases: string[] | null;
   waiting_on: number | null;
   live: number | null;
+  unwired: Defaulted<boolean>;
   ready: Defaulted<boolean>;
   hold: Defaulted<boolean>;
   reason: string | null;
@@ -71,6 +72,7 @@ export interface FlowTable {
   name: string | null;
   description: string | null;
   max_running: number | null;
+  settings: JsonColumn<JsonObject | null>;
   revision: Defaulted<string>;
   created_ts: Defaulted<Date>;
   updated_ts: Defaulted<Date>;

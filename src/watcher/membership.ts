@@ -10,8 +10,9 @@ export interface Membership extends MembershipOptions {
   id: number;
   /** Live watchers of the same pool besides this one, as of the last heartbeat. */
   others: number;
-  /** Of the last heartbeat that was answered, and of the first after the last gap; on the clock of performance.now(). */
-  beatAt: number;
+  /** When the lease was last renewed, on the clock of performance.now(). */
+  renewed: number;
+  /** When the first heartbeat after the last gap was answered, on the same clock. */
   steadySince: number;
   timers: NodeJS.Timeout[];
 }
@@ -29,14 +30,14 @@ export interface MembershipOptions {
 }
 
 export function makeMembership(options: MembershipOptions): Membership {
-  return { ...options, id: 0, others: 0, beatAt: 0, steadySince: -Infinity, timers: [] };
+  return { ...options, id: 0, others: 0, renewed: performance.now(), steadySince: -Infinity, timers: [] };
 }
 
 /** Joins, and keeps the lease from now on. A third of the lease between heartbeats leaves two to lose. */
 export async function join(member: Membership): Promise<void> {
   const { lease } = member.record;
   member.id = await joinWatchers(member.db, member.record);
-  member.beatAt = performance.now();
+  member.renewed = performance.now();
   await lookAfterOthers(member);
   member.timers = [
     every(lease / 3, () => beat(member), member.log),
@@ -48,6 +49,7 @@ export async function join(member: Membership): Promise<void> {
 export async function rejoin(member: Membership): Promise<void> {
   member.onGone();
   member.id = await joinWatchers(member.db, member.record);
+  member.renewed = performance.now();
   member.log.warn({ watcher: member.id }, 'the lease had run out: joined again as another watcher');
 }
 
@@ -67,8 +69,8 @@ async function beat(member: Membership): Promise<void> {
 
 /** A missed heartbeat begins a gap: half a lease is more than the third at which they come. */
 function noteBeat(member: Membership, now: number): void {
-  if (now - member.beatAt > member.record.lease / 2) member.steadySince = now;
-  member.beatAt = now;
+  if (now - member.renewed > member.record.lease / 2) member.steadySince = now;
+  member.renewed = now;
 }
 
 /** Reports before it judges: who was cut off with all the others declares nobody dead, itself least of all, until all had time to report. */

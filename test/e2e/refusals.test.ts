@@ -71,6 +71,10 @@ test('an address that lets other machines in is refused while AUTH is off, unles
   });
   expect(code).toBe(2);
   expect(stderr).toContain('HOST: "0.0.0.0" lets other machines in while AUTH is off');
+  const elsewhere = await umbel(['migrate', 'status'], {
+    env: { DATABASE_URL: database.url, HOST: '0.0.0.0' },
+  });
+  expect(elsewhere.code).toBe(0);
 });
 
 test('an unknown option or command is a usage error', async () => {
@@ -105,7 +109,10 @@ describe('umbel run', () => {
       code: 1,
       stderr: expect.stringContaining('did you mean "SLEEP_TIME_SECOND"'),
     });
-    expect(await run('one', '--param', 'SLEEP')).toMatchObject({ code: 2 });
+    expect(await run('one', '--param', 'SLEEP')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Write key=value.'),
+    });
     expect((await database.db.pool.query('select from kr_task_stat')).rowCount).toBe(0);
   });
 

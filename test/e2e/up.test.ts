@@ -79,7 +79,10 @@ test('umbel up keeps what it has: a second start finds the first one’s rows an
   const first = await startUp(dir);
   expect(first.lines).toContain('The flow "example" was put in the empty database.');
   const env = { DATA_DIR: dir };
-  await umbel(['sql', `UPDATE ms_task_definition SET program = 'empty'`], { env });
+  await umbel(
+    ['sql', `UPDATE ms_task_definition SET program = 'empty', param1_key = NULL, param2_key = NULL`],
+    { env },
+  );
   expect((await umbel(['run', 'example', '-w'], { env })).code).toBe(0);
   expect(await first.stop('SIGINT')).toBe(0);
   const second = await startUp(dir);
