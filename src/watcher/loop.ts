@@ -56,7 +56,7 @@ interface LoopState extends TurnState {
 
 /** Ended attempts that make a second call worth its overhead. */
 const SECOND_CALL = 100;
-const LONGEST_PAUSE = 5_000;
+const LONGEST_PAUSE = 2_000;
 
 export function makeLoop(loopDeps: LoopDeps): Loop {
   const { holdings, waker } = loopDeps;

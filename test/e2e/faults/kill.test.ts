@@ -17,7 +17,7 @@ faultTest('watchers killed at random moments lose nothing and repeat no attempt'
   const stopLoad = world.load(() => register.address);
   const watchers = await Promise.all([world.watch(), world.watch(), world.watch()]);
   const kill = async () => {
-    for (let kills = 0; kills < 6; kills += 1) {
+    for (let kills = 0; kills < 5; kills += 1) {
       await sleep(200 + Math.random() * 400);
       const at = kills % watchers.length;
       await watchers[at]!.stop('SIGKILL');

@@ -51,8 +51,9 @@ faultTest('a network that stalls without breaking holds a watcher up no longer t
   const watcher = await watch();
   await world.untilFinished(20);
   proxy.hold();
-  await sleep(8_000);
   await stopLoad();
+  await watcher.line(/the database is away/);
+  await sleep(1_000);
   proxy.release();
   await world.reckon();
   proxy.hold();
