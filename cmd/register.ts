@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { insertSample } from '../src/sql/sample.ts';
 import { findDatabaseUrl } from './database.ts';
 import { guarded } from './exit.ts';
-import { openService, startRegisterServer } from './services.ts';
+import { makeOwnMetrics, openService, startRegisterServer } from './services.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -28,7 +28,7 @@ async function runRegister(this: Command, { migrate = false, sample }: RegisterF
   const settings = settingsOf(this);
   const base = await openService(settings, await findDatabaseUrl(settings), migrate);
   if (sample !== undefined) await insertSample(base.db, sample);
-  const server = await startRegisterServer(base);
+  const server = await startRegisterServer(base, makeOwnMetrics(base));
   stopOnSignals(async () => {
     await server.stop();
     await base.db.close();

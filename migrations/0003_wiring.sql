@@ -95,17 +95,21 @@ begin
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
         releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
         ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
-        exec_status = case when t.exec_status = 0 and f.live = 0 then 9 else t.exec_status end,
-        reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
+        exec_status = case when t.exec_status = 0 and f.live = 0 and not f.timed then 9 else t.exec_status end,
+        reason = case when t.exec_status = 0 and f.live = 0 and not f.timed then 'skipped' else t.reason end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
-        and (t.exec_status = 0 and f.live = 0 or (t.waiting_on, t.live, t.releases, t.ready)
+        and (t.exec_status = 0 and f.live = 0 and not f.timed or (t.waiting_on, t.live, t.releases, t.ready)
           is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed))
       returning t.reason, t.live
     )
     select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
     exit when spread = 0;
   end loop;
+
+  -- Who waits for a predecessor again does not wait for a time as well.
+  delete from kr_timer k using kr_task_stat t
+    where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq and (t.exec_status <> 0 or t.waiting_on > 0);
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,
@@ -211,6 +215,7 @@ create constraint trigger umbel_wire after insert or update on kr_task_stat
 -- An execution without rows is gone.
 create function umbel_hand_delete() returns trigger language plpgsql as $$
 begin
+  delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -227,6 +232,7 @@ create function umbel_truncated() returns trigger language plpgsql as $$
 begin
   delete from kr_flow_stat;
   delete from kr_claim;
+  delete from kr_timer;
   return null;
 end $$;
 create trigger umbel_truncated after truncate on kr_task_stat for each statement execute function umbel_truncated();

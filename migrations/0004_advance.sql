@@ -59,11 +59,11 @@ begin
         u(flow, seq, attempt, status, reason, age, result, error, checkpoint)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
-      returning t.task_flow_id flow, t.exec_status status, t.releases
+      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on
     ), edge as (
       select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) group by 1, 2
     ), ended as (
-      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 group by 1
+      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 or s.waiting_on > 0 group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
@@ -84,7 +84,8 @@ begin
         select u.flow, u.seq, u.reason, clock_timestamp() + u.delay * interval '1 millisecond'
         from unnest(flows, seqs, attempts, statuses, reasons, delays) u(flow, seq, attempt, status, reason, delay)
         where u.status = 0 and exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
-                                         and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt)
+                                         and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt
+                                         and t.waiting_on = 0 and not t.ready)
         on conflict (task_flow_id, task_exec_seq) do update set kind = excluded.kind, due_ts = excluded.due_ts;
     end if;
 

@@ -59,6 +59,41 @@ export const ERRORS = {
   SQL_FAILED: entry(400, (d: { report: string }) => d.report),
   FLOW_NOT_FOUND: entry<{ flow: string }>(404, () => 'no tasks registered'),
   EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
+  TASK_NOT_FOUND: entry(
+    404,
+    (d: { execution: string; step: string }) =>
+      `The execution "${d.execution}" has no task of a step "${d.step}".`,
+  ),
+  EXECUTION_ENDED: entry(
+    409,
+    (d: { execution: string; status: string; verb: string }) =>
+      `The execution "${d.execution}" cannot be ${d.verb}: it has ended (${d.status}).`,
+  ),
+  TASK_FINISHED: entry(
+    409,
+    (d: { execution: string; step: string }) =>
+      `The task "${d.step}" of the execution "${d.execution}" has finished, so there is nothing to skip.`,
+  ),
+  STEP_NOT_FOUND: entry(
+    404,
+    (d: { flow: string; step: string; near: string }) => `"${d.flow}" has no step "${d.step}"${d.near}.`,
+  ),
+  STEP_EXISTS: entry(
+    409,
+    (d: { flow: string; step: string }) =>
+      `"${d.flow}" has a step "${d.step}" already: replace it, or choose another id.`,
+  ),
+  STEP_REQUIRED: entry(
+    409,
+    (d: { step: string; by: string[] }) =>
+      `"${d.step}" is named by ${d.by.map((id) => `"${id}"`).join(', ')}: change them first, or detach it from them.`,
+  ),
+  FLOW_EXISTS: entry(409, (d: { flow: string }) => `The flow id "${d.flow}" is taken: choose another.`),
+  EXECUTION_EXISTS: entry(
+    409,
+    (d: { execution: string }) =>
+      `There is an execution "${d.execution}" already, started with another request: choose another id.`,
+  ),
   DEFINITION_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
     lines(`The definition of "${d.flow}" is not valid`, d.problems.map(problemLine)),
   ),

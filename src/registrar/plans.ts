@@ -1,20 +1,11 @@
 // Plans of flows, kept in memory: what register.ts needs to know to register an execution without reading the definition again.
 // Only valid plans are kept. A kept one may be out of date: whoever would refuse a request because of it loads it afresh.
-import { expand } from '../dag/expand.ts';
-import { findProblems } from '../dag/problems.ts';
-import type { Json, PlanTask, Step } from '../dag/vocabulary.ts';
+import type { PlanTask, Step } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import type { Definition } from '../sql/definitions.ts';
 import { makeBatcher } from './batch.ts';
+import { planDefinition, type StoredPlan } from './definition/plan.ts';
 import { judgeFailure, nameFailure } from './failure.ts';
-import { hashVersion } from './version.ts';
-
-export interface StoredPlan {
-  version: string;
-  flow: string;
-  definition: Json;
-  tasks: PlanTask[];
-}
 
 /** What is kept of a plan whose tasks are stored. */
 export interface Plan {
@@ -91,19 +82,17 @@ async function loadPlans(deps: PlanDeps, flows: string[]): Promise<(Plan | Error
 }
 
 async function plan(deps: PlanDeps, definition: Definition): Promise<Plan | Error> {
-  const { flow, revision, tenant, steps } = definition;
-  const problems = findProblems(steps);
-  if (problems.length > 0) {
-    return new UmbelError('DEFINITION_INVALID', { flow, problems });
+  const planned = planDefinition(definition);
+  if (Array.isArray(planned)) {
+    return new UmbelError('DEFINITION_INVALID', { flow: definition.flow, problems: planned });
   }
-  const content = { flow, steps: steps as unknown as Json };
-  const version = hashVersion(content);
-  const tasks = expand(steps);
   try {
-    await nameFailure(deps.storePlan({ version, flow, definition: content, tasks }));
+    await nameFailure(deps.storePlan(planned));
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
+  const { flow, revision, tenant, steps } = definition;
+  const { version, tasks } = planned;
   return { flow, revision, version, tenant, params: paramKeys(steps), roots: findRoots(tasks) };
 }
 

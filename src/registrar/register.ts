@@ -12,6 +12,8 @@ import { makePlans, type Plan, type PlanDeps } from './plans.ts';
 export interface RegisterRequest {
   flow: string;
   tenant: string;
+  /** The execution's id; one is made when none is given. */
+  id?: string | undefined;
   input?: Json | undefined;
   /** Overrides parameters of the steps, by key. */
   params?: JsonObject | undefined;
@@ -98,7 +100,14 @@ function findReady(batch: Queued[], answers: RegistrationAnswer[]): Map<string, 
 function toRegistration(request: RegisterRequest, plan: Plan): Registration {
   const { flow, tenant, trigger, input, params, priority, idempotencyKey } = request;
   const { revision, version } = plan;
-  const registration: Registration = { id: makeId(), flow, revision, version, tenant, trigger };
+  const registration: Registration = {
+    id: request.id ?? makeId(),
+    flow,
+    revision,
+    version,
+    tenant,
+    trigger,
+  };
   if (input !== undefined) registration.input = input;
   if (params !== undefined) registration.params = params;
   if (priority !== undefined) registration.priority = priority;

@@ -1,27 +1,51 @@
 // The registrar of a process: what the outside may ask for, bound to its database. Made in cmd/, used by http/ and cmd/.
 import type { Database } from '../sql/database.ts';
-import { readDefinitions, storePlan } from '../sql/definitions.ts';
+import { readDefinition, readDefinitions, storePlan } from '../sql/definitions.ts';
 import { listExecutions, readExecution } from '../sql/executions.ts';
+import { readEnds, readTrigger } from '../sql/ends.ts';
+import { editFlow, listVersions } from '../sql/flows.ts';
 import { registerExecutions } from '../sql/register.ts';
+import { makeRerunMany, type RerunMany } from './bulk.ts';
+import { type Control, makeControl } from './control.ts';
+import { type Flows, makeFlows } from './definition/flows.ts';
+import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
 import { findUnreadiness } from './readiness.ts';
 import { makeRegister, type Register, type RegisterDeps } from './register.ts';
 
 export interface Registrar {
   register: Register;
+  execute: Execute;
   executions: ExecutionReader;
+  control: Control;
+  rerunMany: RerunMany;
+  flows: Flows;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
   findUnreadiness: () => Promise<string | null>;
 }
 
 export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['wake'] }): Registrar {
+  const register = makeRegister({
+    readDefinitions: (flows) => readDefinitions(db, flows),
+    storePlan: (plan) => storePlan(db, plan),
+    registerExecutions: (batch) => registerExecutions(db, batch),
+    wake,
+  });
   return {
-    register: makeRegister({
-      readDefinitions: (flows) => readDefinitions(db, flows),
-      storePlan: (plan) => storePlan(db, plan),
-      registerExecutions: (batch) => registerExecutions(db, batch),
-      wake,
+    register,
+    execute: makeExecute({
+      register,
+      readEnds: (ids) => readEnds(db, ids),
+      readTrigger: (id) => readTrigger(db.kysely, id),
     }),
+    flows: makeFlows({
+      editFlow: (which, edit) => editFlow(db, which, edit),
+      readDefinition: (flow) => readDefinition(db.kysely, flow),
+      listVersions: (flow) => listVersions(db.kysely, flow),
+      storePlan: (plan) => storePlan(db, plan),
+    }),
+    control: makeControl(db),
+    rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
     executions: makeExecutionReader({
       listExecutions: (filter) => listExecutions(db.kysely, filter),

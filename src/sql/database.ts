@@ -1,7 +1,7 @@
 // Opens the one pool of a process. Everything in sql/ gets its connections from here: Kysely for reads and
 // administration, the pg pool for named statements. Table names are unqualified: they live in the first schema of
 // the connection's search_path, which stays as role and URL set it (poolers refuse start-up options).
-import { CompiledQuery, Kysely, PostgresDialect } from 'kysely';
+import { CompiledQuery, Kysely, PostgresDialect, type Transaction } from 'kysely';
 import { Pool, types, type CustomTypesConfig } from 'pg';
 import { withoutPassword, type Logger } from '../log.ts';
 import { connectionError } from './failures.ts';
@@ -17,6 +17,8 @@ export interface Database {
 
 /** What reads take. */
 export type Db = Kysely<Tables>;
+/** What writes of several statements take. */
+export type Tx = Transaction<Tables>;
 
 const NUMERIC_ARRAY: number = 1231;
 const TEXT_ARRAY: number = 1009;

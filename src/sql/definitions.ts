@@ -1,12 +1,18 @@
 // Definitions as the registrar reads them, and the plans it makes of them.
+import { CompiledQuery } from 'kysely';
 import type { Json, JsonObject, PlanTask, Step } from '../dag/vocabulary.ts';
-import type { Database } from './database.ts';
+import type { Database, Db } from './database.ts';
 
 /** A flow's steps, ordered by `task_seq`, with the revision they were read at. */
 export interface Definition {
   flow: string;
   revision: string;
   tenant: string;
+  name: string | null;
+  description: string | null;
+  maxRunning: number | null;
+  /** What ms_flow says besides; null: nothing. */
+  settings: JsonObject | null;
   steps: Step[];
 }
 
@@ -17,17 +23,23 @@ export async function readDefinitions(db: Database, flows: string[]): Promise<De
     text: READ,
     values: [flows],
   });
-  return rows.map((row) => ({
-    flow: row.flow,
-    revision: row.revision,
-    tenant: row.tenant,
-    steps: row.steps.map(toStep),
-  }));
+  return rows.map(toDefinition);
+}
+
+/** One of them, as a transaction or a connection sees it; null when it has no steps. */
+export async function readDefinition(db: Db, flow: string): Promise<Definition | null> {
+  const { rows } = await db.executeQuery(CompiledQuery.raw(READ, [[flow]]));
+  const [row] = rows as DefinitionRow[];
+  return row === undefined ? null : toDefinition(row);
+}
+
+function toDefinition(row: DefinitionRow): Definition {
+  return { ...row, steps: row.steps.map(toStep) };
 }
 
 // Flower's rule for the five pairs: used when the key is not null, a null value is "", a later duplicate wins.
 const READ = `
-  select f.task_id flow, f.revision, f.tenant, json_agg(json_build_object(
+  select f.task_id flow, f.revision, f.tenant, f.name, f.description, f.max_running "maxRunning", f.settings, json_agg(json_build_object(
       'seq', trim_scale(d.task_seq)::text, 'id', d.step_id, 'program', d.program, 'priority', d.task_priority, 'pool', d.pool,
       'dependsSeq', (select array_agg(trim_scale(n)::text order by o) from unnest(d.depends_task_seq) with ordinality u(n, o)),
       'root', d.depends_task_seq = '{}', 'after', d.after, 'before', d.before, 'params', d.params, 'options', d.options,
@@ -38,10 +50,7 @@ const READ = `
   from ms_flow f join ms_task_definition d on d.task_id = f.task_id
   where f.task_id = any ($1) group by f.task_id`;
 
-interface DefinitionRow {
-  flow: string;
-  revision: string;
-  tenant: string;
+interface DefinitionRow extends Omit<Definition, 'steps'> {
   steps: StepRow[];
 }
 

@@ -71,6 +71,7 @@ export interface FlowTable {
   name: string | null;
   description: string | null;
   max_running: number | null;
+  settings: JsonColumn<JsonObject | null>;
   revision: Defaulted<string>;
   created_ts: Defaulted<Date>;
   updated_ts: Defaulted<Date>;

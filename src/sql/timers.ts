@@ -15,12 +15,12 @@ export async function fireTimers(db: Database, most: number): Promise<FiredTimer
     text: 'select * from umbel_fire_v1($1)',
     values: [most],
   });
-  const next = await db.pool.query<{ ms: number | null }>({
+  const next = await db.pool.query<{ ms: number }>({
     name: 'nextTimer',
-    text: 'select greatest(0, extract(epoch from min(due_ts) - clock_timestamp()) * 1000)::float8 ms from kr_timer',
+    text: 'select greatest(0, extract(epoch from due_ts - clock_timestamp()) * 1000)::float8 ms from kr_timer order by due_ts limit 1',
   });
   return {
     ready: fired.rows.map(({ pool, task_priority }) => ({ pool, priority: Number(task_priority) })),
-    next: next.rows[0]?.ms ?? undefined,
+    next: next.rows[0]?.ms,
   };
 }

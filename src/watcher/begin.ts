@@ -5,8 +5,9 @@ import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
+import { TAKEN_AWAY } from './cancel.ts';
 import { begin, dequeue, end, letGo, type Holding, type Holdings } from './holdings.ts';
-import { runTask, type Attempt, type RanOutcome } from './run.ts';
+import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from './waker.ts';
@@ -18,6 +19,8 @@ export interface BeginDeps {
   waker: Waker;
   workers: number;
   log: Logger;
+  /** `runTask`, or what wraps it. */
+  run: typeof runTask;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
   /** A task waits for a time, in milliseconds from now. */
@@ -52,7 +55,8 @@ export function makeBegin(deps: BeginDeps): () => void {
 function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
-  void runTask(deps.registry, attemptOf(holding, deps.log), limitsOf(holding.prepared?.options ?? null), stop)
+  void deps
+    .run(deps.registry, attemptOf(holding, deps.log), limitsOf(holding.prepared?.options ?? null), stop)
     .then((outcome) => settle(deps, holding, outcome))
     .then(beginNext)
     .then(() => deps.waker.wake());
@@ -62,7 +66,7 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   const age = performance.now() - holding.began!;
   deps.ahead.learn(age);
   const stopped = holding.stop?.error;
-  if (stopped === HANDED_BACK || stopped === DISOWNED) {
+  if (stopped === HANDED_BACK || stopped === DISOWNED || stopped === TAKEN_AWAY) {
     letGo(deps.holdings, holding);
     if (stopped === HANDED_BACK) deps.onReturned(holding);
     return;

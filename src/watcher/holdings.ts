@@ -116,6 +116,20 @@ export function takeUnbegun(held: Holdings): Holding[] {
   return unbegun;
 }
 
+/** All that has not ended. */
+export function listHeld(held: Holdings): Holding[] {
+  return [...held.running, ...listUnbegun(held)];
+}
+
+/** Lets go of one that has not begun; false when it is none of these. */
+export function drop(held: Holdings, holding: Holding): boolean {
+  const at = held.queue.indexOf(holding, held.head);
+  if (at >= 0) held.queue.splice(at, 1);
+  else if (!held.unprepared.delete(holding)) return false;
+  letGo(held, holding);
+  return true;
+}
+
 /** Whether something that was to begin soon has waited since before `time`: what runs takes longer than expected. */
 export function isOverdue(held: Holdings, time: number): boolean {
   const next = held.queue[held.head];
@@ -131,7 +145,7 @@ export function forget(held: Holdings): void {
 
 /** All that the database should know as held by this watcher. */
 export function listKnown(held: Holdings): HeldTask[] {
-  const tasks = [...listUnbegun(held), ...held.running].map(({ task }) => task);
+  const tasks = listHeld(held).map(({ task }) => task);
   return [...tasks, ...held.ended.map(({ flow, seq, attempt }) => ({ flow, seq, attempt }))];
 }
 

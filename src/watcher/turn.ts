@@ -37,7 +37,12 @@ export interface TurnDeps {
   wake: () => void;
   beginNext: () => void;
   log: Logger;
+  /** Told of every turn, for metrics. */
+  onTurn?: OnTurn | undefined;
 }
+
+/** A call, its answer, and the milliseconds between. */
+export type OnTurn = (call: AdvanceCall, answer: AdvanceAnswer, ms: number) => void;
 
 /** What the turns of one loop share. */
 export interface TurnState {
@@ -67,8 +72,10 @@ export async function makeTurn(deps: TurnDeps, state: TurnState, look: boolean):
   const call = nextCall(deps, state, look);
   const began = performance.now();
   const answer = await send(deps, state, call);
-  const drained = deps.position.learn({ ...call, began, now: performance.now() }, answer);
-  take(deps.holdings, call.claim, answer.claimed, performance.now());
+  const now = performance.now();
+  deps.onTurn?.(call, answer, now - began);
+  const drained = deps.position.learn({ ...call, began, now }, answer);
+  take(deps.holdings, call.claim, answer.claimed, now);
   reportLate(deps, answer);
   admitFreed(deps, answer);
   hintOthers(deps, call, answer);

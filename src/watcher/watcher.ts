@@ -10,13 +10,17 @@ import type { Hint } from '../sql/wake.ts';
 import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
+import { watchForCancels } from './cancel.ts';
 import { drain, stopRunning } from './drain.ts';
-import { forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
+import { countQueued, forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
+import { runTask } from './run.ts';
 import { makeTimekeeper } from './timekeeper.ts';
+import { findTracer, traceExecutions, traceTasks } from './trace.ts';
+import type { OnTurn } from './turn.ts';
 import { makeWaker } from './waker.ts';
 
 export interface WatcherOptions {
@@ -37,6 +41,23 @@ export interface WatcherOptions {
   lostLimit?: number;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
+  /** Told of every turn of the loop, for metrics. */
+  onTurn?: OnTurn;
+}
+
+/** How a watcher stands. */
+export interface WatcherState {
+  workers: number;
+  /** Tasks whose programs run. */
+  running: number;
+  /** Tasks held and not begun. */
+  queued: number;
+  /** Ended tasks that are not recorded yet. */
+  unrecorded: number;
+  /** Milliseconds since the lease was last renewed. */
+  leaseAge: number;
+  /** Live watchers of the same pool besides this one. */
+  others: number;
 }
 
 export interface Watcher {
@@ -45,6 +66,7 @@ export interface Watcher {
   stop(grace: number): Promise<void>;
   /** Something of this priority became ready in a pool, in this process. */
   hint(pool: string, priority: number): void;
+  look(): WatcherState;
 }
 
 const LOST_LIMIT = 3;
@@ -55,6 +77,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   const { holdings, membership, position, loop, returned, timekeeper } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
+  let uncancellable = () => {};
 
   const hint = (hinted: string, priority: number) => {
     if (hinted !== pool) return;
@@ -70,18 +93,32 @@ export function makeWatcher(options: WatcherOptions): Watcher {
 
   return {
     hint,
+    look: () => lookAt(parts, options.workers),
     async start() {
       await join(membership);
       deaf = keepListening(options.url, hear, () => loop.wake(), log);
       running = loop.run();
       timekeeper.start();
+      uncancellable = watchForCancels({ db, holdings, membership, onDropped: () => loop.wake(), log });
       log.info({ watcher: membership.id, pool, workers: options.workers }, 'watching');
     },
     async stop(grace) {
       parts.close();
       await deaf();
       await drain({ db, holdings, membership, loop, running, returned, log }, grace);
+      uncancellable();
     },
+  };
+}
+
+function lookAt({ holdings, membership }: ReturnType<typeof makeParts>, workers: number): WatcherState {
+  return {
+    workers,
+    running: holdings.running.size,
+    queued: countQueued(holdings),
+    unrecorded: holdings.ended.length,
+    leaseAge: performance.now() - membership.renewed,
+    others: membership.others,
   };
 }
 
@@ -98,8 +135,9 @@ function makeParts(options: WatcherOptions) {
     holdings: makeHoldings(),
     ahead: makeAhead(),
     waker: makeWaker(),
+    ...addTraces(options),
   };
-  const { holdings, waker } = shared;
+  const { holdings } = shared;
   const returned: Holding[] = [];
   const closing = { closed: false };
   const wake = () => loop.wake();
@@ -118,12 +156,26 @@ function makeParts(options: WatcherOptions) {
     onReturned: (holding) => returned.push(holding),
   });
   const prepare = makePrepare(db, registry);
-  const loop = makeLoop({ ...shared, waker, membership, position, prepare, hinter, beginNext });
+  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
   const close = () => {
     closing.closed = true;
     timekeeper.stop();
   };
   return { timekeeper, holdings, position, membership, loop, returned, close };
+}
+
+/** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */
+function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: typeof runTask; onTurn?: OnTurn } {
+  const tracer = findTracer(release);
+  if (tracer === undefined) return { run: runTask, ...(onTurn ? { onTurn } : {}) };
+  const trace = traceExecutions(tracer, db, log);
+  return {
+    run: traceTasks(tracer, runTask),
+    onTurn(call, answer, ms) {
+      onTurn?.(call, answer, ms);
+      trace(call.ended);
+    },
+  };
 }
 
 function makeOwnMembership(options: WatcherOptions, holdings: Holdings, wake: () => void): Membership {

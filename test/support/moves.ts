@@ -14,8 +14,8 @@ export type Edit =
 /** One watcher's part in a call: which of its tasks ended, how, and what it asks for. */
 export interface Turn {
   watcher: number;
-  /** One entry a held task, in order: finished, failed, or still running. */
-  outcomes: ('finished' | 'failed' | 'running')[];
+  /** One entry a held task, in order: finished, failed, to be tried again, or still running. */
+  outcomes: ('finished' | 'failed' | 'retry' | 'running')[];
   slots: number;
   want: number;
   urgent: number;
@@ -30,7 +30,12 @@ export type Move =
   | { kind: 'edit'; edits: Edit[] }
   | { kind: 'return'; watcher: number; outcomes: boolean[]; begun: boolean }
   | { kind: 'rescue'; watcher: number }
-  | { kind: 'admit' };
+  | { kind: 'admit' }
+  /** All timers come due. */
+  | { kind: 'fire' }
+  | { kind: 'control'; pick: number; verb: Verb; task: number; downstream: boolean };
+
+export type Verb = 'pause' | 'resume' | 'abort' | 'rerun' | 'skip';
 
 export interface Script {
   graphs: Step[][];
@@ -61,15 +66,26 @@ function randomMoves(): fc.Arbitrary<Move> {
     { weight: 5, arbitrary: randomEdits().map((edits): Move => ({ kind: 'edit', edits })) },
     { weight: 1, arbitrary: randomReturns() },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('rescue'), watcher: fc.nat(2) }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('admit') }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('admit', 'fire') }) },
+    { weight: 5, arbitrary: randomControl() },
   );
+}
+
+function randomControl(): fc.Arbitrary<Move> {
+  return fc.record({
+    kind: fc.constant('control'),
+    pick: fc.nat(99),
+    verb: fc.constantFrom<Verb>('pause', 'resume', 'resume', 'abort', 'rerun', 'rerun', 'skip'),
+    task: fc.nat(99),
+    downstream: fc.boolean(),
+  });
 }
 
 /** Mostly one watcher's call, sometimes several at once. */
 function randomTurns(): fc.Arbitrary<Turn[]> {
   const turn = fc.record({
     watcher: fc.nat(2),
-    outcomes: fc.array(fc.constantFrom('finished', 'finished', 'finished', 'failed', 'running'), {
+    outcomes: fc.array(fc.constantFrom('finished', 'finished', 'finished', 'failed', 'retry', 'running'), {
       minLength: 8,
       maxLength: 8,
     }),

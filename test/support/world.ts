@@ -5,7 +5,18 @@ import { type Claimed, type Ended, HEAD } from '../../src/sql/advance.ts';
 import type { Database } from '../../src/sql/database.ts';
 import { isRetryable } from '../../src/sql/failures.ts';
 import { rescueTasks, returnStrays, returnTasks } from '../../src/sql/leases.ts';
-import { admitOldest, blank, type ModelExecution, rowOf, runnableKeys, settleAll } from './ledger.ts';
+import { fireTimers } from '../../src/sql/timers.ts';
+import {
+  admitOldest,
+  blank,
+  listClaimable,
+  type ModelExecution,
+  rowOf,
+  runnableKeys,
+  settleAll,
+} from './ledger.ts';
+import { countWaitingOn } from './model.ts';
+import { controlBoth } from './controller.ts';
 import type { Move, Script, Turn } from './moves.ts';
 import { editByHand } from './operator.ts';
 import {
@@ -17,6 +28,7 @@ import {
   planFlow,
   registerOne,
   type TestWatcher,
+  toBeRetried,
 } from './runs.ts';
 
 interface Hand {
@@ -59,12 +71,13 @@ async function beginExecution(
     rows: new Map(planned.plan.map(({ execSeq }) => [execSeq, { status: ExecStatus.wait, reason: null }])),
     books: new Map(planned.plan.map(({ execSeq }) => [execSeq, blank()])),
     place,
+    paused: false,
   };
 }
 
 /** Leaves nothing that the next world's watchers could take. */
 export async function endWorld({ db }: World): Promise<void> {
-  for (const table of ['kr_task_stat', 'kr_flow_stat', 'kr_claim', 'kr_watcher'])
+  for (const table of ['kr_task_stat', 'kr_timer', 'kr_flow_stat', 'kr_claim', 'kr_watcher'])
     await db.pool.query(`delete from ${table}`);
 }
 
@@ -78,6 +91,12 @@ export async function makeMove(world: World, move: Move): Promise<string[]> {
   if (move.kind === 'return') return giveBack(world, move);
   if (move.kind === 'rescue') return rescueFrom(world, handOf(world, move.watcher));
   if (move.kind === 'admit') return admit(world);
+  if (move.kind === 'fire') return fire(world);
+  if (move.kind === 'control') {
+    const complaints = await controlBoth(world.db, world.executions, move);
+    settleAll(world);
+    return complaints;
+  }
   await editByHand(world.db, world.executions, move.edits);
   settleAll(world);
   return [];
@@ -89,13 +108,21 @@ export async function runToQuiescence(world: World): Promise<string[]> {
   const turn = { outcomes: [], slots: 100, want: 100, urgent: 19, head: false, lost: false };
   for (let more = true; more;) {
     more = false;
-    complaints.push(...(await admit(world)));
+    complaints.push(...(await admit(world)), ...(await fire(world)));
     for (const watcher of world.hands.keys()) {
       complaints.push(...(await advanceTogether(world, [{ ...turn, watcher }])));
       more ||= world.hands[watcher]!.held.length > 0;
     }
   }
   return complaints;
+}
+
+async function fire(world: World): Promise<string[]> {
+  for (const { rows } of world.executions) for (const row of rows.values()) row.timed = false;
+  settleAll(world);
+  await world.db.pool.query(`update kr_timer set due_ts = now() - interval '1 second'`);
+  const { next } = await fireTimers(world.db, 1_000);
+  return next === undefined ? [] : ['a timer was left'];
 }
 
 async function admit(world: World): Promise<string[]> {
@@ -112,7 +139,11 @@ async function advanceTogether(world: World, turns: Turn[]): Promise<string[]> {
   const parts = [...new Map(turns.map((turn) => [handOf(world, turn.watcher), turn]))];
   const complaints: string[] = [];
   for (const [hand] of parts) complaints.push(...(await returnStraysOf(world, hand)));
-  const calls = parts.map(([hand, turn]) => ({ hand, turn, ended: endTasks(hand, turn) }));
+  const calls = parts.map(([hand, turn]) => ({
+    hand,
+    turn,
+    ended: endTasks(hand, turn, parts.length === 1),
+  }));
   const answers = await Promise.all(calls.map(({ hand, turn, ended }) => callUntilDone(hand, turn, ended)));
   for (const [at, { hand, ended }] of calls.entries())
     complaints.push(...settle(world, hand, ended, answers[at]!.late));
@@ -141,28 +172,54 @@ async function callUntilDone(hand: Hand, { slots, want, urgent, head }: Turn, en
   }
 }
 
-/** Those of the watcher's tasks that end with this call, and those of which it does not know whether they did. */
-function endTasks(hand: Hand, { outcomes }: Turn): Ended[] {
+/**
+ * Those of the watcher's tasks that end with this call, and those of which it does not know whether they did. Of calls at once none
+ * retries: whether a task whose predecessor ends meanwhile waits for a time as well depends on who comes first.
+ */
+function endTasks(hand: Hand, { outcomes }: Turn, alone: boolean): Ended[] {
   const ended = [...hand.pending];
   hand.held = hand.held.filter((task, at) => {
     const outcome = outcomes[at] ?? 'finished';
-    if (outcome === 'finished') ended.push(finished(task));
+    if (outcome === 'finished' || (outcome === 'retry' && !alone)) ended.push(finished(task));
+    if (outcome === 'retry' && alone) ended.push(toBeRetried(task));
     if (outcome === 'failed') ended.push(failed(task));
     return outcome === 'running';
   });
   return ended;
 }
 
+const TARGETS = {
+  finished: ExecStatus.finish,
+  failed: ExecStatus.suspend,
+  ignored: ExecStatus.ignore,
+  waiting: ExecStatus.wait,
+};
+
+/** Not when it waits for a predecessor besides, nor when an answer that is sent again finds it ready. */
+function mayWaitForTime(world: World, { flow, seq }: Ended): boolean {
+  const execution = world.executions.find(({ id }) => id === flow);
+  const task = execution?.plan.find(({ execSeq }) => execSeq === Number(seq));
+  if (!execution || !task) return false;
+  return countWaitingOn(task, execution.rows) === 0 && !listClaimable(execution).includes(task.execSeq);
+}
+
 function settle(world: World, hand: Hand, ended: Ended[], late: { flow: string; seq: string }[]): string[] {
   const expected: string[] = [];
+  const timed = ended.filter((task) => task.status === 'waiting' && mayWaitForTime(world, task));
   for (const { flow, seq, attempt, status } of ended) {
-    const target = status === 'finished' ? ExecStatus.finish : ExecStatus.suspend;
+    const target = TARGETS[status];
     const { row, books } = rowOf(world, flow, seq);
     const ours = books?.watcher === hand.watcher.id && books.attempt === attempt;
     if (row && ours && row.status === ExecStatus.running) {
       row.status = target;
       row.reason = status === 'failed' ? 'failed' : null;
+      if (status === 'waiting') books.retried += 1;
     } else if (!row || !ours || row.status !== target) expected.push(`${flow}/${seq}`);
+  }
+  for (const { flow, seq, attempt } of timed) {
+    const { row, books } = rowOf(world, flow, seq);
+    if (row?.status === ExecStatus.wait && books?.watcher === hand.watcher.id && books.attempt === attempt)
+      row.timed = true;
   }
   settleAll(world);
   const told = late.map(({ flow, seq }) => `${flow}/${seq}`);

@@ -128,16 +128,12 @@ describe.each(servers())('on $name', ({ server }) => {
     test('finds also what a last call of the dead watcher takes after it', async () => {
       const id = await register({ a: [] });
       const late = inTransaction(db.pool, async (tx) => {
-        const call = await tx.query<{ task_flow_id: string }>(
-          `select * from umbel_advance_v1($1, $2, 1, 1, 19, -20, '', 1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
-           where task_flow_id is not null`,
-          [watcher.id, pool],
-        );
+        const { claimed } = await watcher.call({}, tx);
         await die(watcher.id);
         expect(await rescueTasks(db, 3)).toEqual([]);
-        return call.rows;
+        return claimed;
       });
-      expect(await late).toMatchObject([{ task_flow_id: id }]);
+      expect(await late).toMatchObject([{ flow: id }]);
       expect(await rescueTasks(db, 3)).toMatchObject([{ flow: id, seq: '1' }]);
       expect(await readTask(db, id, 1)).toMatchObject({ status: 0, ready: true });
     });
@@ -151,10 +147,7 @@ describe.each(servers())('on $name', ({ server }) => {
       await die(watcher.id);
       const call = await db.pool.connect();
       await call.query('begin');
-      await call.query(
-        `select * from umbel_advance_v1($1, $2, 1, 1, 19, 0, $3, 99, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`,
-        [watcher.id, pool, second],
-      );
+      await watcher.call({ from: { priority: 0, flow: second! } }, call);
       const rescue = rescueTasks(db, 3);
       await untilBlocked(database);
       await call.query('commit');
@@ -199,6 +192,15 @@ describe.each(servers())('on $name', ({ server }) => {
       await other.call();
       expect(await returnTasks(db, watcher.id, claimed, false)).toBe(0);
       expect(await readTask(db, id, 1)).toMatchObject({ status: 1, watcher: other.id, attempt: 2 });
+    });
+
+    test('leaves alone what the same watcher has claimed anew', async () => {
+      const id = await register({ a: [] });
+      const { claimed } = await watcher.call();
+      await setStatus(db, id, 1, 0);
+      await watcher.call();
+      expect(await returnTasks(db, watcher.id, claimed, false)).toBe(0);
+      expect(await readTask(db, id, 1)).toMatchObject({ status: 1, attempt: 2 });
     });
 
     test('leaves a task waiting whose predecessor was set back while it ran', async () => {

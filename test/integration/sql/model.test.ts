@@ -3,12 +3,12 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExecStatus } from '../../../src/dag/vocabulary.ts';
 import { createDatabase, servers, type TestDatabase } from '../../support/database.ts';
-import { listClaimable } from '../../support/ledger.ts';
-import { countActive, countWaitingOn, judgeExecution } from '../../support/model.ts';
+import { listClaimable, statusOf } from '../../support/ledger.ts';
+import { countActive, countWaitingOn } from '../../support/model.ts';
 import { randomScripts } from '../../support/moves.ts';
 import { beginWorld, endWorld, makeMove, runToQuiescence, type World } from '../../support/world.ts';
 
-const RUNS = Number(process.env.MODEL_RUNS ?? 150);
+const RUNS = Number(process.env.MODEL_RUNS ?? 100);
 
 describe.each(servers())('on $name', ({ server }) => {
   let database: TestDatabase;
@@ -60,12 +60,13 @@ function expectTasks({ executions }: World) {
     .flatMap((execution) => {
       const { id, plan, rows, books } = execution;
       const runnable = listClaimable(execution);
-      return [...rows].map(([seq, { status, reason, hold }]) => ({
+      return [...rows].map(([seq, { status, reason, hold, timed }]) => ({
         flow: id,
         seq,
         status,
         reason,
         hold: hold ?? false,
+        timed: timed ?? false,
         ready: runnable.includes(seq),
         waitingOn: countWaitingOn(
           plan.find(({ execSeq }) => execSeq === seq)!,
@@ -80,7 +81,8 @@ function expectTasks({ executions }: World) {
 async function readTasks({ db }: World) {
   const { rows } = await db.pool.query(
     `select task_flow_id flow, task_exec_seq::int seq, exec_status::int status, reason, hold, ready, waiting_on "waitingOn",
-            attempt, lost, watcher_id watcher
+            attempt, lost, retried, watcher_id watcher, exists (select from kr_timer k where k.task_flow_id = kr_task_stat.task_flow_id
+              and k.task_exec_seq = kr_task_stat.task_exec_seq) timed
      from kr_task_stat order by task_flow_id, kr_task_stat.task_exec_seq`,
   );
   return rows as unknown[];
@@ -90,14 +92,14 @@ async function readTasks({ db }: World) {
 function expectExecutions({ executions }: World) {
   return executions
     .filter(({ rows }) => rows.size > 0)
-    .map(({ id, plan, rows, place }) => {
-      const status = judgeExecution(plan, rows);
-      const open = status === 'running' || status === 'waiting';
+    .map((execution) => {
+      const { id, plan, rows, place } = execution;
+      const status = statusOf(execution);
       return {
         flow: id,
-        status: open ? 'open' : status,
+        status,
         active: countActive(plan, rows),
-        ended: !open,
+        ended: status !== 'open' && status !== 'paused',
         place,
       };
     })
@@ -118,7 +120,7 @@ async function readLeftOut({ db }: World) {
   const { rows } = await db.pool.query(
     `select t.task_flow_id flow, t.task_exec_seq seq from kr_task_stat t
      where t.exec_status = $1 and (
-       t.finished_ts is not null or t.suspended_ts is not null or t.result is not null or t.error is not null
+       t.finished_ts is not null or t.suspended_ts is not null or t.result is not null
        or not exists (select from kr_claim c, unnest(c.flows, c.seqs) held(flow, seq)
                       where c.watcher_id = t.watcher_id and held.flow = t.task_flow_id and held.seq = t.task_exec_seq))`,
     [ExecStatus.running],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject, Step } from '../../../src/dag/vocabulary.ts';
 import { makeRegister, type RegisterRequest } from '../../../src/registrar/register.ts';
-import type { StoredPlan } from '../../../src/registrar/plans.ts';
+import type { StoredPlan } from '../../../src/registrar/definition/plan.ts';
 import type { Definition } from '../../../src/sql/definitions.ts';
 import type { Registration, RegistrationAnswer } from '../../../src/sql/register.ts';
 import { makeStep } from '../../support/steps.ts';
@@ -19,7 +19,8 @@ function makeStore(flows: Record<string, Step[]>, tenant = 'local') {
     beforeWrite: (_batch: Registration[]): void => {},
     define(flow: string, steps: Step[]) {
       const revision = String(Number(definitions.get(flow)?.revision ?? 0) + 1);
-      definitions.set(flow, { flow, revision, tenant, steps });
+      const head = { name: null, description: null, maxRunning: null, settings: null };
+      definitions.set(flow, { flow, revision, tenant, ...head, steps });
     },
     drop: (flow: string) => definitions.delete(flow),
   };

@@ -1,0 +1,111 @@
+// The one validator of definitions: shape, what this version runs, and the graph, everything at once.
+// Called for what the API and YAML bring (checkFlow) and for what the rows say when they are registered (checkStored).
+import { ALL, nameOf } from '../../dag/names.ts';
+import { findProblems } from '../../dag/problems.ts';
+import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import { Flow, FlowSettings, STEP_COLUMNS, Step as StepSchema, StepOptions } from './schema.ts';
+import { findShapeProblems } from './shape.ts';
+import { findUnsupported } from './supported.ts';
+
+export interface Checked {
+  /** With any of these it can neither be stored nor run. */
+  problems: Problem[];
+  /** References to steps that do not exist: it can be stored step by step, and run when they do. */
+  missing: Problem[];
+}
+
+/** Ids that name something else in paths. */
+const RESERVED_FLOWS = ['bulk', 'multiple'];
+
+/** Judges a flow as people write it. */
+export function checkFlow(value: unknown): Checked {
+  const steps = listSteps(value);
+  const graph = findProblems(steps.map(toLenientRow));
+  const missing = findMissing(steps);
+  return {
+    problems: [
+      ...findShapeProblems(Flow, value, ''),
+      ...checkFlowId(value),
+      ...findUnsupported(value, Flow, '', ''),
+      ...steps.flatMap((step, at) => findUnsupported(step, StepSchema, 'steps', `steps[${at}]`)),
+      ...graph.filter(({ path }) => !missing.has(path)),
+    ],
+    missing: graph.filter(({ path }) => missing.has(path)),
+  };
+}
+
+/** Judges rows: what stands in their json columns, and the graph. */
+export function checkStored(steps: readonly Step[], settings: JsonObject | null): Problem[] {
+  return [
+    ...findShapeProblems(FlowSettings, settings ?? {}, ''),
+    ...findUnsupported(settings, FlowSettings, '', ''),
+    ...steps.flatMap(({ options }, at) => checkOptions(options, `steps[${at}]`)),
+    ...findProblems(steps),
+  ];
+}
+
+function checkOptions(options: JsonObject | null, path: string): Problem[] {
+  if (options === null) return [];
+  const problems = findShapeProblems(StepOptions, options, path).map((problem) => {
+    const column = STEP_COLUMNS[problem.path.slice(path.length + 1) as keyof typeof STEP_COLUMNS];
+    const message = `stands in options; write it into the column ${column}`;
+    return column === undefined ? problem : { ...problem, message };
+  });
+  return [...problems, ...findUnsupported(options, StepOptions, 'steps', path)];
+}
+
+function checkFlowId(value: unknown): Problem[] {
+  const { id } = asObject(value);
+  if (typeof id !== 'string') return [];
+  if (RESERVED_FLOWS.includes(id)) return [{ path: 'id', message: `"${id}" is reserved; choose another` }];
+  return id !== '' && id.trim() === '' ? [{ path: 'id', message: 'must not be blank' }] : [];
+}
+
+function listSteps(value: unknown): unknown[] {
+  const { steps } = asObject(value);
+  return Array.isArray(steps) ? steps : [];
+}
+
+/** What the graph needs of a step, however wrong the rest of it is. */
+function toLenientRow(value: unknown, at: number): Step {
+  const { id, program, priority, after, before } = asObject(value);
+  return {
+    seq: `${at + 1}`,
+    id: isName(id) ? id : null,
+    program: isName(program) ? program : 'empty',
+    priority: typeof priority === 'number' && Math.abs(priority) < 20 ? priority : 0,
+    pool: null,
+    params: {},
+    options: null,
+    dependsSeq: null,
+    after: listNames(after),
+    before: listNames(before),
+  };
+}
+
+/** Paths of the references that name no step. */
+function findMissing(steps: unknown[]): ReadonlySet<string> {
+  const rows = steps.map(toLenientRow);
+  const known = new Set([ALL, ...rows.map(nameOf)]);
+  const paths = rows.flatMap(({ after, before }, at) => [
+    ...listUnknown(after, known, `steps[${at}].after`),
+    ...listUnknown(before, known, `steps[${at}].before`),
+  ]);
+  return new Set(paths);
+}
+
+function listUnknown(names: string[] | null, known: ReadonlySet<string>, path: string): string[] {
+  return (names ?? []).flatMap((name, at) => (known.has(name) ? [] : [`${path}[${at}]`]));
+}
+
+function listNames(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function asObject(value: unknown): { [key: string]: Json | undefined } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+}

@@ -1,0 +1,76 @@
+// Changes of single steps, made on the flow as people write it: whoever names the step follows. Called by flows.ts.
+import { didYouMean } from '../../dag/near.ts';
+import { UmbelError } from '../../errors.ts';
+import type { StepDefinition } from './schema.ts';
+
+/** A step with the seq of its row. */
+export interface Placed {
+  seq: string;
+  step: StepDefinition;
+}
+
+/** Puts a step at the end. Errors: `STEP_EXISTS`. */
+export function addStep(flow: string, steps: Placed[], step: StepDefinition): Placed[] {
+  refuseTaken(flow, steps, step.id);
+  const last = Number(steps.at(-1)?.seq ?? 0);
+  return [...steps, { seq: String(Math.floor(last) + 1), step }];
+}
+
+/** Puts a step in the place of another; under a new id it takes the references along. Errors: `STEP_NOT_FOUND`, `STEP_EXISTS`. */
+export function replaceStep(flow: string, steps: Placed[], id: string, step: StepDefinition): Placed[] {
+  const at = findStep(flow, steps, id);
+  if (step.id !== id) refuseTaken(flow, steps, step.id);
+  return steps.map((placed, index) => {
+    if (index === at) return { ...placed, step };
+    return step.id === id
+      ? placed
+      : { ...placed, step: mapNames(placed.step, (name) => (name === id ? step.id : name)) };
+  });
+}
+
+/** Takes a step out, with `detach` also out of the steps that name it. Errors: `STEP_NOT_FOUND`, `STEP_REQUIRED`. */
+export function removeStep(flow: string, steps: Placed[], id: string, detach: boolean): Placed[] {
+  const at = findStep(flow, steps, id);
+  const others = steps.filter((_, index) => index !== at);
+  const by = others.filter(({ step }) => step.after?.includes(id) || step.before?.includes(id));
+  if (by.length > 0 && !detach) {
+    throw new UmbelError('STEP_REQUIRED', { step: id, by: by.map(({ step }) => step.id) });
+  }
+  return others.map((placed) => ({
+    ...placed,
+    step: mapNames(placed.step, (name) => (name === id ? null : name)),
+  }));
+}
+
+function findStep(flow: string, steps: Placed[], id: string): number {
+  const at = steps.findIndex(({ step }) => step.id === id);
+  if (at !== -1) return at;
+  const near = didYouMean(
+    id,
+    steps.map(({ step }) => step.id),
+  );
+  throw new UmbelError('STEP_NOT_FOUND', { flow, step: id, near });
+}
+
+function refuseTaken(flow: string, steps: Placed[], id: string): void {
+  if (steps.some(({ step }) => step.id === id)) throw new UmbelError('STEP_EXISTS', { flow, step: id });
+}
+
+/** The step with other names where it names steps; null takes one out. */
+function mapNames(step: StepDefinition, rename: (name: string) => string | null): StepDefinition {
+  const changed = { ...step };
+  const mapList = (names: string[]) => names.map(rename).filter((name) => name !== null);
+  if (step.after !== undefined) changed.after = mapList(step.after);
+  if (step.before !== undefined) changed.before = mapList(step.before);
+  if (step.edges !== undefined) {
+    const edges = Object.entries(step.edges).map(([name, on]) => [rename(name), on] as const);
+    changed.edges = Object.fromEntries(edges.filter(([name]) => name !== null));
+  }
+  if (step.catch !== undefined) {
+    changed.catch = step.catch.map(({ goto, ...rest }) => {
+      const to = goto === undefined ? null : rename(goto);
+      return to === null ? rest : { ...rest, goto: to };
+    });
+  }
+  return changed;
+}

@@ -1,0 +1,38 @@
+// A stored definition becomes a version with its plan: what registering an execution copies. Called by plans.ts and flows.ts.
+import { expand } from '../../dag/expand.ts';
+import type { Json, JsonObject, PlanTask, Problem, Step } from '../../dag/vocabulary.ts';
+import type { Definition } from '../../sql/definitions.ts';
+import { hashVersion } from '../version.ts';
+import { checkStored } from './check.ts';
+
+export interface StoredPlan {
+  version: string;
+  flow: string;
+  definition: Json;
+  tasks: PlanTask[];
+}
+
+/** Its problems when it cannot run. The version is a hash of all that executions are made of. */
+export function planDefinition({ flow, steps, settings }: Definition): StoredPlan | Problem[] {
+  const problems = checkStored(steps, settings);
+  if (problems.length > 0) return problems;
+  const content = { flow, steps: steps as unknown as Json, ...(settings === null ? {} : { settings }) };
+  const tasks = expand(steps.map((step) => applyDefaults(step, asObject(settings?.['defaults']))));
+  return { version: hashVersion(content), flow, definition: content, tasks };
+}
+
+/** A step's own word beats the flow's. */
+function applyDefaults(step: Step, { priority, pool, ...defaults }: JsonObject): Step {
+  const { priority: written, ...own } = step.options ?? {};
+  const options = { ...defaults, ...own };
+  return {
+    ...step,
+    priority: step.priority === 0 && written !== 0 ? Number(priority ?? 0) : step.priority,
+    pool: step.pool ?? (typeof pool === 'string' ? pool : null),
+    options: Object.keys(options).length === 0 ? null : options,
+  };
+}
+
+function asObject(value: Json | undefined): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+}

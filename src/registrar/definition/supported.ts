@@ -1,0 +1,46 @@
+// What of the shapes this version runs. The rest of schema.ts is refused by name instead of being stored and not done.
+// Called by check.ts. A key that the engine learns is added to the list.
+import type { Problem } from '../../dag/vocabulary.ts';
+
+/** Keys below one that stands in PARTLY are listed one by one. */
+const SUPPORTED: ReadonlySet<string> = new Set([
+  'id',
+  'name',
+  'description',
+  'maxRunning',
+  'defaults',
+  'defaults.priority',
+  'defaults.pool',
+  'steps',
+  'steps.id',
+  'steps.name',
+  'steps.description',
+  'steps.program',
+  'steps.params',
+  'steps.priority',
+  'steps.pool',
+  'steps.after',
+  'steps.before',
+]);
+const PARTLY: ReadonlySet<string> = new Set(['defaults', 'defaults.timeout', 'steps', 'steps.timeout']);
+
+/** `prefix` is what `value` stands under in the list: `steps` for a step, nothing for a flow. */
+export function findUnsupported(value: unknown, known: object, prefix: string, path: string): Problem[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  const properties = propertiesOf(known);
+  return Object.entries(value).flatMap(([key, part]) => {
+    if (part === undefined || !Object.hasOwn(properties, key)) return [];
+    const name = prefix === '' ? key : `${prefix}.${key}`;
+    const at = path === '' ? key : `${path}.${key}`;
+    if (!SUPPORTED.has(name))
+      return [{ path: at, message: 'is not supported by this version; leave it out' }];
+    if (!PARTLY.has(name) || name === 'steps') return [];
+    return findUnsupported(part, properties[key] ?? {}, name, at);
+  });
+}
+
+/** Those of the alternative that is an object, where there are several. */
+function propertiesOf(schema: object): Record<string, object> {
+  const { properties, anyOf = [] } = schema as { properties?: Record<string, object>; anyOf?: object[] };
+  return properties ?? anyOf.map(propertiesOf).find((found) => Object.keys(found).length > 0) ?? {};
+}
