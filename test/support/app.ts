@@ -39,6 +39,10 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       controlled.push({ verb: 'rerunMany', ...request });
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
     },
+    execute: {
+      start: () => Promise.reject(new Error('nothing is executed here')),
+      waitForEnd: async () => null,
+    },
     findUnreadiness: async () => null,
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
     ...rest,
