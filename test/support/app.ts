@@ -4,6 +4,8 @@ import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
 
+const refuse = () => Promise.reject(new Error('nothing stands behind this part of the application'));
+
 /** Remembers what reached the registrar and what was logged; `rest` replaces parts. */
 export async function makeTestApp(rest: Partial<AppDeps> = {}) {
   const registered: RegisterRequest[] = [];
@@ -40,8 +42,18 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
     },
     execute: {
-      start: () => Promise.reject(new Error('nothing is executed here')),
+      start: refuse,
       waitForEnd: async () => null,
+    },
+    flows: {
+      read: refuse,
+      define: refuse,
+      delete: refuse,
+      createStep: refuse,
+      replaceStep: refuse,
+      deleteStep: refuse,
+      graph: refuse,
+      versions: refuse,
     },
     findUnreadiness: async () => null,
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },

@@ -25,7 +25,7 @@ export interface Service {
 }
 
 /** `umbel …args` with nothing in its environment but `env`; killed when the test ends. */
-function startService(args: string[], env: Record<string, string> = {}, cwd = tmpdir()): Service {
+export function startService(args: string[], env: Record<string, string> = {}, cwd = tmpdir()): Service {
   const child = spawn(process.execPath, [entry, ...args], { env, cwd });
   const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string | null);
   const lines: string[] = [];
