@@ -224,7 +224,7 @@ begin
   return admitted;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[])
+CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, most integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[])
  RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[], retried integer, checkpoint jsonb)
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
@@ -359,12 +359,12 @@ begin
   end if;
 
   -- claim
-  if want > handed then
+  if least(want, most) > handed then
     return query with candidate as materialized (
       select k.ctid tid from kr_task_stat k
       where k.ready and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc
-      limit want - handed for update skip locked
+      limit least(want, most) - handed for update skip locked
     ), numbered as (
       select c.tid, row_number() over () <= slots - handed at_once from candidate c
     ), claimed as (

@@ -4,7 +4,11 @@ import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
 
+<<<<<<< HEAD
 const refuse = () => Promise.reject(new Error('nothing stands behind this part of the application'));
+=======
+const refuseAll = () => Promise.reject(new Error('no such thing here'));
+>>>>>>> main
 
 /** Remembers what reached the registrar and what was logged; `rest` replaces parts. */
 export async function makeTestApp(rest: Partial<AppDeps> = {}) {
@@ -29,6 +33,17 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
         return { data: [] };
       },
       read: () => Promise.reject(new Error('no execution here')),
+    },
+    execute: { start: refuseAll, waitForEnd: refuseAll },
+    flows: {
+      read: refuseAll,
+      define: refuseAll,
+      delete: refuseAll,
+      createStep: refuseAll,
+      replaceStep: refuseAll,
+      deleteStep: refuseAll,
+      graph: refuseAll,
+      versions: refuseAll,
     },
     control: {
       pause: verb('pause'),
