@@ -58,9 +58,8 @@ interface LoopState extends TurnState {
 const SECOND_CALL = 100;
 const LONGEST_PAUSE = 5_000;
 
-export function makeLoop(loopDeps: LoopDeps): Loop {
-  const { holdings, waker } = loopDeps;
-  const state: LoopState = {
+function makeState(): LoopState {
+  return {
     claim: 0,
     expected: 0,
     closed: false,
@@ -73,6 +72,11 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
     pause: 0,
     abandoned: false,
   };
+}
+
+export function makeLoop(loopDeps: LoopDeps): Loop {
+  const { holdings, waker } = loopDeps;
+  const state = makeState();
   const wake = () => {
     state.reasons += 1;
     waker.wake();

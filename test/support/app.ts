@@ -4,7 +4,11 @@ import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
 
+<<<<<<< HEAD
+const refuse = () => Promise.reject(new Error('nothing stands behind this part of the application'));
+=======
 const refuseAll = () => Promise.reject(new Error('no such thing here'));
+>>>>>>> main
 
 /** Remembers what reached the registrar and what was logged; `rest` replaces parts. */
 export async function makeTestApp(rest: Partial<AppDeps> = {}) {
@@ -51,6 +55,20 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
     rerunMany: async (request) => {
       controlled.push({ verb: 'rerunMany', ...request });
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
+    },
+    execute: {
+      start: refuse,
+      waitForEnd: async () => null,
+    },
+    flows: {
+      read: refuse,
+      define: refuse,
+      delete: refuse,
+      createStep: refuse,
+      replaceStep: refuse,
+      deleteStep: refuse,
+      graph: refuse,
+      versions: refuse,
     },
     findUnreadiness: async () => null,
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
