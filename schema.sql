@@ -108,11 +108,14 @@ CREATE TABLE ms_flow (
   revision bigint NOT NULL DEFAULT 1,
   created_ts timestamp with time zone NOT NULL DEFAULT now(),
   updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  settings jsonb,
   CONSTRAINT ms_flow_pkey PRIMARY KEY (task_id),
   CONSTRAINT ms_flow_max_running_check CHECK ((max_running > 0))
 );
 COMMENT ON COLUMN ms_flow.max_running IS 'executions at once; null: no limit';
 COMMENT ON COLUMN ms_flow.revision IS 'bumped by every change of the definition, whoever makes it';
+COMMENT ON COLUMN ms_flow.settings IS 'defaults, deadline and the like, as in the flow''s YAML; null: nothing';
+CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
 
 CREATE TABLE ms_flow_version (
   version uuid NOT NULL,
@@ -136,6 +139,7 @@ CREATE TABLE ms_plan (
   releases numeric[] NOT NULL,
   waiting_on integer NOT NULL,
   live integer NOT NULL,
+  options jsonb,
   CONSTRAINT ms_plan_pkey PRIMARY KEY (version, task_exec_seq)
 );
 
@@ -393,6 +397,16 @@ begin
       on conflict (task_id) do update set revision = f.revision + 1, updated_ts = now();
   end if;
   return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_flow_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.revision := old.revision + 1;
+  new.updated_ts := now();
+  return new;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_hand_delete()

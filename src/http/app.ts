@@ -11,7 +11,9 @@ import { answerMissingRoutes } from './missing.ts';
 import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
 import { addDocs } from './routes/docs.ts';
 import { addEchoRoutes } from './routes/echo.ts';
+import { addExecuteRoute } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
+import { addFlowRoutes } from './routes/flows.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addRegisterRoute } from './routes/register.ts';
 
@@ -68,6 +70,8 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   guardRoutes(app, deps.authenticate ?? (() => LOCAL_CALLER));
   await addDocs(app);
   addRegisterRoute(app, deps);
+  addFlowRoutes(app, deps);
+  addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);
   addHealthRoutes(app, deps);
   addEchoRoutes(app);

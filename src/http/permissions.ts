@@ -4,7 +4,8 @@ import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
 import { UmbelError } from '../errors.ts';
 
 /** `public` needs no caller; `docs` any caller. */
-export type Permission = 'public' | 'docs' | 'executions.start' | 'executions.read';
+export type Permission =
+  'public' | 'docs' | 'executions.start' | 'executions.read' | 'flows.read' | 'flows.write';
 
 /** Who asks. The tenant comes from here alone, never from what was sent. */
 export interface Caller {
@@ -28,6 +29,15 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'GET /docs/static/swagger-initializer.js': 'docs',
   'GET /docs/static/*': 'docs',
   'POST /register/*': 'executions.start',
+  'PUT /flows/:flow': 'flows.write',
+  'DELETE /flows/:flow': 'flows.write',
+  'GET /flows/:flow/steps': 'flows.read',
+  'POST /flows/:flow/steps': 'flows.write',
+  'PUT /flows/:flow/steps/:step': 'flows.write',
+  'DELETE /flows/:flow/steps/:step': 'flows.write',
+  'GET /flows/:flow/graph': 'flows.read',
+  'GET /flows/:flow/versions': 'flows.read',
+  'POST /flows/:flow/executions': 'executions.start',
   'GET /executions': 'executions.read',
   'GET /executions/:id': 'executions.read',
 };
