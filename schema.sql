@@ -32,13 +32,15 @@ CREATE TABLE kr_flow_stat (
   CONSTRAINT kr_flow_stat_flow_status_check CHECK ((flow_status = ANY (ARRAY['open'::text, 'paused'::text, 'success'::text, 'failed'::text, 'aborted'::text, 'compensating'::text, 'compensation_failed'::text]))),
   CONSTRAINT kr_flow_stat_place_check CHECK ((place = ANY (ARRAY[0, 1, 2])))
 ) WITH (fillfactor=45, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
-COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks';
+COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks; set paused, aborted or open to pause, abort or resume it';
 COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: ready, held, running or waiting for something outside';
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
+CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 
 CREATE TABLE kr_task_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -65,10 +67,12 @@ CREATE TABLE kr_task_stat (
   watcher_id integer,
   attempt integer NOT NULL DEFAULT 0,
   lost integer NOT NULL DEFAULT 0,
+  retried integer NOT NULL DEFAULT 0,
   revision integer NOT NULL DEFAULT 0,
   input jsonb,
   result jsonb,
   error jsonb,
+  checkpoint jsonb,
   CONSTRAINT kr_task_stat_pkey PRIMARY KEY (task_flow_id, task_exec_seq),
   CONSTRAINT kr_task_stat_task_priority_check CHECK (((('-20'::integer)::numeric <= task_priority) AND (task_priority < (20)::numeric)))
 ) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.2, autovacuum_analyze_scale_factor=0.05, autovacuum_vacuum_cost_delay=0);
@@ -80,12 +84,24 @@ COMMENT ON COLUMN kr_task_stat.hold IS 'paused: neither claimed nor handed over'
 COMMENT ON COLUMN kr_task_stat.reason IS 'why 2 or 9';
 COMMENT ON COLUMN kr_task_stat.attempt IS 'times claimed; fences late answers';
 COMMENT ON COLUMN kr_task_stat.lost IS 'times its watcher died; counted apart from retries';
+COMMENT ON COLUMN kr_task_stat.retried IS 'times it was tried again after a failure';
 COMMENT ON COLUMN kr_task_stat.revision IS 'bumped by every write of the engine; an update that leaves it is a hand at work';
+COMMENT ON COLUMN kr_task_stat.checkpoint IS 'what the last attempt left for the next one';
 CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
-CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_hand_delete();
+CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT WHEN ((current_setting('umbel.pruning'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION umbel_hand_delete();
 CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND (((((new.exec_status IS DISTINCT FROM old.exec_status) OR (new.reason IS DISTINCT FROM old.reason)) OR (new.hold IS DISTINCT FROM old.hold)) OR (new.depends_task_exec_seq IS DISTINCT FROM old.depends_task_exec_seq)) OR (new.depends IS DISTINCT FROM old.depends)))) EXECUTE FUNCTION umbel_hand_edit();
 CREATE TRIGGER umbel_truncated AFTER TRUNCATE ON public.kr_task_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_truncated();
 CREATE CONSTRAINT TRIGGER umbel_wire AFTER INSERT OR UPDATE ON public.kr_task_stat DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_on IS NULL)) EXECUTE FUNCTION umbel_wire_row();
+
+CREATE TABLE kr_timer (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  kind text NOT NULL,
+  due_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_timer_pkey PRIMARY KEY (task_flow_id, task_exec_seq),
+  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text])))
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+CREATE INDEX kr_timer_due ON public.kr_timer USING btree (due_ts);
 
 CREATE TABLE kr_watcher (
   watcher_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -208,8 +224,8 @@ begin
   return admitted;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], ages double precision[], results jsonb[], errors jsonb[])
- RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[])
+CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, most integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[])
+ RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[], retried integer, checkpoint jsonb)
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
@@ -240,7 +256,7 @@ begin
     select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
     urgent := coalesce(best, 1000);
-    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[];
+    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb;
   end if;
 
   if cardinality(flows) > 0 then
@@ -249,18 +265,20 @@ begin
       update kr_task_stat t set
         exec_status = u.status,
         started_ts = clock_timestamp() - u.age * interval '1 millisecond',
-        finished_ts = case when u.status = 3 then clock_timestamp() end,
+        finished_ts = case when u.status in (3, 9) then clock_timestamp() end,
         suspended_ts = case when u.status = 2 then clock_timestamp() end,
-        reason = case when u.status = 2 then 'failed' end,
-        result = u.result, error = u.error, revision = t.revision + 1
-      from unnest(flows, seqs, attempts, statuses, ages, results, errors) u(flow, seq, attempt, status, age, result, error)
+        reason = case when u.status <> 0 then u.reason end,
+        retried = case when u.reason = 'retry' then t.retried + 1 else t.retried end,
+        result = u.result, error = u.error, checkpoint = u.checkpoint, revision = t.revision + 1
+      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints)
+        u(flow, seq, attempt, status, reason, age, result, error, checkpoint)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
-      returning t.task_flow_id flow, t.exec_status status, t.releases
+      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on
     ), edge as (
-      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status = 3 group by 1, 2
+      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) group by 1, 2
     ), ended as (
-      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s group by 1
+      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 or s.waiting_on > 0 group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
@@ -269,10 +287,21 @@ begin
       from ordered o, (select array_agg(flow) f, array_agg(moved) m, array_agg(failed) x from ended) e;
 
     if settled < cardinality(flows) then
-      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[]
+      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
         from unnest(flows, seqs, attempts, statuses) u(flow, seq, attempt, status)
         where not exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
                             and t.exec_status = u.status and t.watcher_id = watcher and t.attempt = u.attempt);
+    end if;
+
+    -- wait for a time
+    if 0 = any (statuses) then
+      insert into kr_timer as k (task_flow_id, task_exec_seq, kind, due_ts)
+        select u.flow, u.seq, u.reason, clock_timestamp() + u.delay * interval '1 millisecond'
+        from unnest(flows, seqs, attempts, statuses, reasons, delays) u(flow, seq, attempt, status, reason, delay)
+        where u.status = 0 and exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+                                         and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt
+                                         and t.waiting_on = 0 and not t.ready)
+        on conflict (task_flow_id, task_exec_seq) do update set kind = excluded.kind, due_ts = excluded.due_ts;
     end if;
 
     -- release and hand over
@@ -299,15 +328,17 @@ begin
           attempt = case when c.handed then t.attempt + 1 else t.attempt end,
           started_ts = case when not c.handed then t.started_ts when c.at_once then clock_timestamp() end,
           finished_ts = case when not c.handed then t.finished_ts end, suspended_ts = case when not c.handed then t.suspended_ts end,
-          result = case when not c.handed then t.result end, error = case when not c.handed then t.error end,
+          result = case when not c.handed then t.result end,
           revision = t.revision + 1
         from child c where t.ctid = c.tid
-        returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends, c.handed
+        returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
+          t.retried, t.checkpoint, c.handed
       ), noted as (
         insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
         select watcher, claim, 0, array_agg(r.task_flow_id), array_agg(r.task_exec_seq) from released r where r.handed having count(*) > 0
       )
-      select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends
+      select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends,
+        r.retried, r.checkpoint
         from released r where r.handed;
       get diagnostics handed = row_count;
     end if;
@@ -322,32 +353,34 @@ begin
       ) u group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
     ) m;
     if moved_flows is not null then
-      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[]
+      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
         from umbel_count_v1(moved_flows, moved_by, moved_failed) f(flow);
     end if;
   end if;
 
   -- claim
-  if want > handed then
+  if least(want, most) > handed then
     return query with candidate as materialized (
       select k.ctid tid from kr_task_stat k
       where k.ready and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc
-      limit want - handed for update skip locked
+      limit least(want, most) - handed for update skip locked
     ), numbered as (
       select c.tid, row_number() over () <= slots - handed at_once from candidate c
     ), claimed as (
       update kr_task_stat t set
         exec_status = 1, ready = false, watcher_id = watcher, attempt = t.attempt + 1, revision = t.revision + 1,
         started_ts = case when n.at_once then clock_timestamp() end,
-        finished_ts = null, suspended_ts = null, result = null, error = null
+        finished_ts = null, suspended_ts = null, result = null
       from numbered n where t.ctid = n.tid
-      returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends
+      returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
+          t.retried, t.checkpoint
     ), noted as (
       insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
       select watcher, claim, 1, array_agg(c.task_flow_id), array_agg(c.task_exec_seq) from claimed c having count(*) > 0
     )
-    select 1::smallint, c.task_flow_id, c.task_exec_seq, c.task_id, c.task_seq, c.task_priority, c.attempt, c.parameters::text, c.version, c.input, c.depends
+    select 1::smallint, c.task_flow_id, c.task_exec_seq, c.task_id, c.task_seq, c.task_priority, c.attempt, c.parameters::text, c.version, c.input, c.depends,
+        c.retried, c.checkpoint
       from claimed c;
   end if;
 end $function$;
@@ -399,6 +432,56 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with recursive family as (
+    select e::varchar collate "C" flow from unnest(executions) e
+    union
+    select f.task_flow_id from family p join kr_flow_stat f on f.parent_flow_id = p.flow where f.flow_status in ('open', 'paused')
+  ) select array_agg(flow order by flow) from family
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_fire_v1(most integer)
+ RETURNS TABLE(pool character varying, task_priority numeric)
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  due_flows text[]; due_seqs numeric[];
+  undone text[];
+begin
+  -- Tasks are locked before their timers, as by everybody; those that somebody else is at now are left for the next time.
+  select array_agg(u.flow), array_agg(u.seq) into due_flows, due_seqs from (
+      select d.flow, d.seq from (
+        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() order by k.due_ts limit most) d
+      order by d.flow, d.seq) u
+    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update skip locked) k;
+  if due_flows is null then return; end if;
+  with gone as (
+    delete from kr_timer k using unnest(due_flows, due_seqs) u(flow, seq)
+    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.due_ts <= clock_timestamp() returning u.flow, u.seq
+  )
+  select array_agg(g.flow), array_agg(g.seq) into due_flows, due_seqs from gone g;
+  return query with fired as (
+    update kr_task_stat t set ready = true, revision = t.revision + 1
+    from unnest(due_flows, due_seqs) u(flow, seq)
+    where t.task_flow_id = u.flow and t.task_exec_seq = u.seq and t.exec_status = 0 and t.waiting_on = 0 and t.live > 0 and not t.hold and not t.ready
+    returning t.pool, t.task_priority
+  )
+  select f.pool, min(f.task_priority) from fired f group by f.pool;
+  -- All of its predecessors were skipped while it waited.
+  select array_agg(distinct u.flow) into undone from unnest(due_flows, due_seqs) u(flow, seq)
+    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq and t.exec_status = 0 and t.live = 0) k;
+  perform umbel_wire_undone(undone);
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_flow_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -414,6 +497,7 @@ CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
  LANGUAGE plpgsql
 AS $function$
 begin
+  delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -438,6 +522,7 @@ begin
     return new;
   end if;
   new.watcher_id := null;
+  delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
   end if;
@@ -446,9 +531,66 @@ begin
   if new.exec_status in (0, 1) then
     new.exec_status := 0;
     new.error := null;
+    new.checkpoint := null;
     new.lost := 0;
+    new.retried := 0;
   end if;
   return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hand_status()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  flow constant varchar := new.task_flow_id;
+begin
+  case new.flow_status
+  when 'paused' then
+    update kr_task_stat t set hold = true where t.task_flow_id = flow and not t.hold and t.exec_status in (0, 1, 2);
+  when 'aborted' then
+    if old.flow_status = 'paused' or exists (select from kr_task_stat t where t.task_flow_id = flow
+        and (t.exec_status in (1, 2) or t.exec_status = 0 and coalesce(t.waiting_on, 0) = 0)) then
+      update kr_task_stat t set hold = false,
+          exec_status = case when t.exec_status in (0, 1, 2) then 9 else t.exec_status end,
+          reason = case when t.exec_status in (0, 1, 2) then 'aborted' else t.reason end
+        where t.task_flow_id = flow and (t.exec_status in (0, 1, 2) or t.hold);
+      update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = flow and f.flow_status in ('open', 'paused');
+      perform umbel_wire(flow);
+    end if;
+  when 'open' then
+    if old.flow_status = 'paused' then
+      update kr_task_stat t set hold = false where t.task_flow_id = flow and t.hold;
+      perform umbel_wire(flow);
+    elsif new.active = 0 and (case old.flow_status
+        when 'failed' then exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2 and t.reason = 'failed')
+        else not exists (select from kr_task_stat t where t.task_flow_id = flow and t.exec_status = 2) end) then
+      update kr_flow_stat f set error = null, output = null where f.task_flow_id = flow;
+      update kr_task_stat t set hold = false where t.task_flow_id = flow and t.hold;
+      update kr_task_stat t set exec_status = 0, reason = null
+        where t.task_flow_id = flow and (t.exec_status = 2 and t.reason in ('failed', 'operator') or t.exec_status = 9 and t.reason = 'aborted');
+    end if;
+  end case;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_lock_executions(executions text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  perform 1 from kr_task_stat t where t.task_flow_id = any (executions) order by t.task_flow_id, t.task_exec_seq for update;
+  perform 1 from kr_flow_stat f where f.task_flow_id = any (executions) order by f.task_flow_id for update;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_override(parameters json, override jsonb)
@@ -457,6 +599,110 @@ CREATE OR REPLACE FUNCTION public.umbel_override(parameters json, override jsonb
  IMMUTABLE PARALLEL SAFE
 AS $function$
   select coalesce((select json_object_agg(p.key, coalesce(override -> p.key, p.value::jsonb)) from json_each(parameters) p), parameters)
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prunable(flow_status text, finished_ts timestamp with time zone, place smallint, ended_before timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select finished_ts < ended_before and flow_status in ('success', 'failed', 'aborted') and place is distinct from 1::smallint
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prune_v1(ended_before timestamp with time zone, of_flow text, after_ts timestamp with time zone, after_flow text, most_executions integer, most_tasks integer, OUT executions integer, OUT tasks integer, OUT next_ts timestamp with time zone, OUT next_flow text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET "umbel.pruning" TO 'on'
+AS $function$
+declare
+  seen_times timestamptz[]; seen text[]; old text[]; looked int;
+  tids tid[]; tid_flows text[]; cut text;
+begin
+  executions := 0; tasks := 0;
+  select array_agg(w.registered_ts), array_agg(w.task_flow_id),
+         array_agg(w.task_flow_id) filter (where umbel_prunable(w.flow_status, w.finished_ts, w.place, ended_before) and (of_flow is null or w.task_id = of_flow))
+    into seen_times, seen, old
+    from (
+      select f.* from kr_flow_stat f where f.registered_ts < ended_before and (f.registered_ts, f.task_flow_id) > (after_ts, after_flow)
+      order by f.registered_ts, f.task_flow_id limit most_executions) w;
+  if seen is null then return; end if;
+  looked := cardinality(seen);
+
+  -- Tasks before executions, as everywhere.
+  if old is not null then
+    select array_agg(t.tid), array_agg(t.flow) into tids, tid_flows from (
+      select k.tid, o.flow from unnest(old) o(flow)
+      cross join lateral (
+        select t.ctid tid from kr_task_stat t where t.task_flow_id = o.flow order by t.task_exec_seq for update skip locked) k
+      limit most_tasks + 1) t;
+    if cardinality(tids) > most_tasks then
+      cut := tid_flows[most_tasks + 1];
+      if tid_flows[1] = cut then
+        select array_agg(k.tid), array_agg(cut) into tids, tid_flows from (
+          select t.ctid tid from kr_task_stat t where t.task_flow_id = cut order by t.task_exec_seq for update skip locked) k;
+        looked := array_position(seen, cut);
+        old := old[: array_position(old, cut)];
+      else
+        looked := array_position(seen, cut) - 1;
+        old := old[: array_position(old, cut) - 1];
+      end if;
+    end if;
+
+    -- Whole ones only: a task that was passed over or has just come keeps its execution.
+    old := array(
+      select w.flow from (
+        select u.flow, 1 n from unnest(tid_flows) u(flow)
+        union all
+        select o.flow, -(select count(*)::int from kr_task_stat t where t.task_flow_id = o.flow) from unnest(old) o(flow)) w
+      group by w.flow having sum(w.n) = 0 order by w.flow);
+    old := array(
+      select k.flow from unnest(old) o(flow)
+      cross join lateral (
+        select f.task_flow_id flow from kr_flow_stat f
+        where f.task_flow_id = o.flow and umbel_prunable(f.flow_status, f.finished_ts, f.place, ended_before) for update skip locked) k);
+
+    delete from kr_task_stat t using unnest(tids, tid_flows) u(tid, flow) join unnest(old) o(flow) on o.flow = u.flow where t.ctid = u.tid;
+    get diagnostics tasks = row_count;
+    delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
+    delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
+    get diagnostics executions = row_count;
+  end if;
+
+  if looked = cardinality(seen) and looked < most_executions then return; end if;
+  next_ts := seen_times[looked]; next_flow := seen[looked];
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_queue_v1()
+ RETURNS TABLE(pool text, priority integer, state text, depth bigint)
+ LANGUAGE sql
+ STABLE
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+  with recursive lane as (
+    (select t.pool, t.task_priority from kr_task_stat t where t.ready order by t.pool, t.task_priority limit 1)
+    union all
+    select n.pool, n.task_priority from lane l cross join lateral (
+      select t.pool, t.task_priority from kr_task_stat t where t.ready and (t.pool, t.task_priority) > (l.pool, l.task_priority)
+      order by t.pool, t.task_priority limit 1) n
+  )
+  select l.pool, l.task_priority::int, 'ready', (
+      select count(*) from (
+        select from kr_task_stat t where t.ready and t.pool = l.pool and t.task_priority = l.task_priority limit 50000) c)
+    from lane l
+  union all
+  select t.pool, t.task_priority::int, case when t.started_ts is null then 'ahead' else 'running' end, count(*)
+    from (select distinct c.watcher_id, h.flow, h.seq from kr_claim c cross join lateral unnest(c.flows, c.seqs) h(flow, seq)) h
+    join kr_task_stat t on t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = h.watcher_id
+    group by 1, 2, 3
 $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[])
@@ -642,6 +888,7 @@ AS $function$
 begin
   delete from kr_flow_stat;
   delete from kr_claim;
+  delete from kr_timer;
   return null;
 end $function$;
 
@@ -695,7 +942,8 @@ begin
     ), outgoing as (
       select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
     ), fresh as (
-      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases
+      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases,
+             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq) timed
       from kr_task_stat t
       left join incoming i on i.child = t.task_exec_seq
       left join outgoing o on o.parent = t.task_exec_seq
@@ -704,18 +952,22 @@ begin
       update kr_task_stat t set
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
         releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
-        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated,
-        exec_status = case when t.exec_status = 0 and f.live = 0 then 9 else t.exec_status end,
-        reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
+        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
+        exec_status = case when t.exec_status = 0 and f.live = 0 and not f.timed then 9 else t.exec_status end,
+        reason = case when t.exec_status = 0 and f.live = 0 and not f.timed then 'skipped' else t.reason end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
-        and (t.exec_status = 0 and f.live = 0 or (t.waiting_on, t.live, t.releases, t.ready)
-          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated))
+        and (t.exec_status = 0 and f.live = 0 and not f.timed or (t.waiting_on, t.live, t.releases, t.ready)
+          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed))
       returning t.reason, t.live
     )
     select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
     exit when spread = 0;
   end loop;
+
+  -- Who waits for a predecessor again does not wait for a time as well.
+  delete from kr_timer k using kr_task_stat t
+    where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq and (t.exec_status <> 0 or t.waiting_on > 0);
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,

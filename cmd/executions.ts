@@ -1,5 +1,5 @@
 // `umbel executions ls|show`: what ran, and what became of it.
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { makeRegistrar, type Registrar } from '../src/registrar/registrar.ts';
 import { openDatabase } from '../src/sql/database.ts';
 import { findDatabaseUrl } from './database.ts';
@@ -15,7 +15,7 @@ export function executionsCommand(): Command {
     .description('list executions, newest first')
     .option('--flow <task_id>', 'only of this flow')
     .option('--status <status>', 'only with this status')
-    .addOption(new Option('--limit <number>', 'at most so many').default(50).argParser(Number))
+    .addOption(new Option('--limit <number>', 'at most so many').default(50).argParser(toLimit))
     .action(guarded(runList));
   const show = new Command('show')
     .description('show an execution with its tasks and errors')
@@ -25,6 +25,11 @@ export function executionsCommand(): Command {
   const executions = new Command('executions').description('list and show executions');
   for (const command of [ls, show]) executions.addCommand(addSettings(command));
   return executions;
+}
+
+function toLimit(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number from 1.');
 }
 
 async function runList(

@@ -1,8 +1,9 @@
 // `umbel register`: the register server alone.
 import { Command } from 'commander';
+import { insertSample } from '../src/sql/sample.ts';
 import { findDatabaseUrl } from './database.ts';
 import { guarded } from './exit.ts';
-import { openService, startRegisterServer } from './services.ts';
+import { makeOwnMetrics, openService, startRegisterServer } from './services.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -10,14 +11,24 @@ export function registerCommand(): Command {
   const command = new Command('register')
     .description('run the register server: POST /register/<task_id>')
     .option('--migrate', 'bring the schema up first; otherwise it is waited for')
+    .option(
+      '--sample <url>',
+      'put the flow "example" in an empty database; its last step posts to this address',
+    )
     .action(guarded(runRegister));
   return addSettings(command, ['host', 'port', 'publicUrl', 'auth', 'insecure']);
 }
 
-async function runRegister(this: Command, { migrate = false }: { migrate?: boolean }): Promise<void> {
+interface RegisterFlags {
+  migrate?: boolean;
+  sample?: string;
+}
+
+async function runRegister(this: Command, { migrate = false, sample }: RegisterFlags): Promise<void> {
   const settings = settingsOf(this);
   const base = await openService(settings, await findDatabaseUrl(settings), migrate);
-  const server = await startRegisterServer(base);
+  if (sample !== undefined) await insertSample(base.db, sample);
+  const server = await startRegisterServer(base, makeOwnMetrics(base));
   stopOnSignals(async () => {
     await server.stop();
     await base.db.close();

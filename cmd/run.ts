@@ -1,7 +1,6 @@
 // `umbel run <task_id>`: registers one execution and, with --wait, shows its progress until it ends.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
-import { UmbelError } from '../src/errors.ts';
+import { Command, InvalidArgumentError } from 'commander';
 import { makeLogger } from '../src/log.ts';
 import { makeRegistrar, type Registrar } from '../src/registrar/registrar.ts';
 import { openDatabase, type Database } from '../src/sql/database.ts';
@@ -38,7 +37,7 @@ export function runCommand(): Command {
 
 function addParam(text: string, params: Record<string, string>): Record<string, string> {
   const at = text.indexOf('=');
-  if (at < 1) throw new UmbelError('CONFIG_INVALID', { problems: [`--param ${text}: write key=value`] });
+  if (at < 1) throw new InvalidArgumentError('Write key=value.');
   return { ...params, [text.slice(0, at)]: text.slice(at + 1) };
 }
 

@@ -7,6 +7,10 @@ import { isUmbelError } from '../src/errors.ts';
 import { makeApp } from '../src/http/app.ts';
 import { serve, stopServing } from '../src/http/serve.ts';
 import { makeLogger, type Logger } from '../src/log.ts';
+import { addDatabaseMetrics } from '../src/metrics/database.ts';
+import { makeMetrics, type Metrics } from '../src/metrics/metrics.ts';
+import { addRequestMetrics, countRegistrations } from '../src/metrics/server.ts';
+import { addTurnMetrics, addWatcherMetrics } from '../src/metrics/watcher.ts';
 import { builtinPrograms } from '../src/programs/builtin.ts';
 import { loadPrograms } from '../src/programs/load.ts';
 import { makeRegistry, type Registry } from '../src/programs/registry.ts';
@@ -15,6 +19,7 @@ import { openDatabase, type Database } from '../src/sql/database.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
 import { migrateUp, pendingMigrations, requireMigrations } from '../src/sql/migrate.ts';
 import { waitForDatabase } from '../src/sql/wait.ts';
+import { startPruner } from '../src/watcher/pruner.ts';
 import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
 
 export interface Base {
@@ -59,11 +64,12 @@ export async function makeProgramRegistry({ programs }: Settings): Promise<Regis
   return makeRegistry([...builtinPrograms, ...(programs === undefined ? [] : await loadPrograms(programs))]);
 }
 
-export async function makeOwnWatcher(base: Base): Promise<Watcher> {
+/** The watcher of this process; its metrics are counted when there is somewhere to. */
+export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Watcher> {
   const { settings, db, url, log } = base;
   const { pool, workers, pollInterval, lease } = settings;
   const registry = await makeProgramRegistry(settings);
-  return makeWatcher({
+  const watcher = makeWatcher({
     db,
     url,
     registry,
@@ -73,7 +79,34 @@ export async function makeOwnWatcher(base: Base): Promise<Watcher> {
     pollInterval,
     lease,
     release: manifest.version,
+    ...(metrics ? { onTurn: addTurnMetrics(metrics.registry) } : {}),
   });
+  if (metrics) addWatcherMetrics(metrics.registry, () => watcher.look());
+  return withPruner(watcher, base);
+}
+
+/** What the process counts of itself and of its database. */
+export function makeOwnMetrics({ db, log }: Base): Metrics {
+  const metrics = makeMetrics(manifest.version);
+  addDatabaseMetrics(metrics.registry, db, log);
+  return metrics;
+}
+
+/** The watcher, pruning besides when RETENTION says so. */
+function withPruner(watcher: Watcher, { settings: { retention }, db, log }: Base): Watcher {
+  if (retention === 'never') return watcher;
+  let pruner: ReturnType<typeof startPruner> | undefined;
+  return {
+    ...watcher,
+    async start() {
+      await watcher.start();
+      pruner = startPruner({ db, retention, log });
+    },
+    async stop(grace) {
+      await pruner?.stop();
+      await watcher.stop(grace);
+    },
+  };
 }
 
 export interface RegisterServer {
@@ -84,6 +117,7 @@ export interface RegisterServer {
 /** Starts the register server; `wakeOwn` is told of what this process registered, besides the other processes. */
 export async function startRegisterServer(
   base: Base,
+  metrics: Metrics,
   wakeOwn: Watcher['hint'] = () => {},
 ): Promise<RegisterServer> {
   const { settings, db, log } = base;
@@ -92,7 +126,14 @@ export async function startRegisterServer(
     wakeOwn(pool, priority);
     hinter.hint(pool, priority);
   };
-  const app = await makeApp({ ...makeRegistrar({ db, wake }), log });
+  const registrar = makeRegistrar({ db, wake });
+  const app = await makeApp({
+    ...registrar,
+    register: countRegistrations(metrics.registry, registrar.register),
+    readMetrics: metrics.read,
+    observeRequest: addRequestMetrics(metrics.registry),
+    log,
+  });
   const address = await serve(app, settings);
   return { address, stop: () => stopServing(app) };
 }

@@ -24,5 +24,6 @@ export function settingsOf(command: Command): Settings {
     env: process.env,
     cwd: process.cwd(),
     terminal: process.stderr.isTTY,
+    serves: command.options.some((option) => option.attributeName() === 'host'),
   });
 }

@@ -2,10 +2,12 @@
 // The command line: one subcommand a file beside this one.
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { doctorCommand } from './doctor.ts';
 import { EXIT, endQuietlyWhenNobodyReads } from './exit.ts';
 import { executionsCommand } from './executions.ts';
 import { migrateCommand } from './migrate.ts';
 import { programsCommand } from './programs.ts';
+import { pruneCommand } from './prune.ts';
 import { registerCommand } from './register.ts';
 import { runCommand } from './run.ts';
 import { sqlCommand } from './sql.ts';
@@ -25,6 +27,8 @@ const commands = [
   runCommand(),
   executionsCommand(),
   programsCommand(),
+  doctorCommand(),
+  pruneCommand(),
   sqlCommand(),
   migrateCommand(),
 ];

@@ -5,7 +5,7 @@ import { makeLogger } from '../src/log.ts';
 import { insertSample } from '../src/sql/sample.ts';
 import { startDatabase } from './database.ts';
 import { guarded } from './exit.ts';
-import { makeOwnWatcher, openService, startRegisterServer } from './services.ts';
+import { makeOwnMetrics, makeOwnWatcher, openService, startRegisterServer } from './services.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -25,6 +25,7 @@ export function upCommand(): Command {
     'pollInterval',
     'lease',
     'grace',
+    'retention',
   ]);
 }
 
@@ -44,8 +45,9 @@ async function startAll(
   database: { url: string; stop: () => Promise<void> },
 ): Promise<void> {
   const base = await openService(settings, database.url, true);
-  const watcher = await makeOwnWatcher(base);
-  const server = await startRegisterServer(base, (pool, priority) => watcher.hint(pool, priority));
+  const metrics = makeOwnMetrics(base);
+  const watcher = await makeOwnWatcher(base, metrics);
+  const server = await startRegisterServer(base, metrics, (pool, priority) => watcher.hint(pool, priority));
   const publicUrl = publicUrlOf(settings, server.address);
   const sampled = await insertSample(base.db, `${publicUrl}/echo`);
   await watcher.start();

@@ -1,8 +1,10 @@
 // `umbel watch`: a watcher alone; as many of them as wanted, on as many machines.
 import { Command } from 'commander';
+import type { Metrics } from '../src/metrics/metrics.ts';
+import { serveMetrics, type MetricsServer } from '../src/metrics/serve.ts';
 import { findDatabaseUrl } from './database.ts';
 import { guarded } from './exit.ts';
-import { makeOwnWatcher, openService } from './services.ts';
+import { makeOwnMetrics, makeOwnWatcher, openService, type Base } from './services.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -11,17 +13,41 @@ export function watchCommand(): Command {
     .description('run a watcher: claims tasks and runs their programs')
     .option('--migrate', 'bring the schema up first; otherwise it is waited for')
     .action(guarded(runWatch));
-  return addSettings(command, ['workers', 'pool', 'programs', 'pollInterval', 'lease', 'grace']);
+  return addSettings(command, [
+    'workers',
+    'pool',
+    'programs',
+    'pollInterval',
+    'lease',
+    'grace',
+    'retention',
+    'host',
+    'insecure',
+    'metricsPort',
+  ]);
 }
 
 async function runWatch(this: Command, { migrate = false }: { migrate?: boolean }): Promise<void> {
   const settings = settingsOf(this);
   const base = await openService(settings, await findDatabaseUrl(settings), migrate);
-  const watcher = await makeOwnWatcher(base);
+  const metrics = settings.metricsPort === undefined ? undefined : makeOwnMetrics(base);
+  const watcher = await makeOwnWatcher(base, metrics);
+  const metricsServer = await serveOwnMetrics(base, metrics);
   await watcher.start();
   stopOnSignals(async () => {
     base.log.info({ grace: settings.grace }, 'stopping: running tasks get their grace time');
     await watcher.stop(settings.grace);
+    await metricsServer?.stop();
     await base.db.close();
   });
+}
+
+async function serveOwnMetrics(
+  { settings: { host, metricsPort: port }, log }: Base,
+  metrics: Metrics | undefined,
+): Promise<MetricsServer | undefined> {
+  if (metrics === undefined || port === undefined) return undefined;
+  const server = await serveMetrics(metrics, { host, port });
+  log.info({ address: server.address }, 'serving metrics');
+  return server;
 }

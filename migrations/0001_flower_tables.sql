@@ -35,6 +35,9 @@ create table if not exists kr_task_stat (
   primary key (task_flow_id, task_exec_seq)
 );
 
+-- Flower's own definition table may lack the default.
+alter table ms_task_definition alter column task_priority set default 0;
+
 -- Down Migration
 -- The tables stay: they may be Flower's, and hold its rows.
 select 1;

@@ -84,7 +84,8 @@ begin
     ), outgoing as (
       select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
     ), fresh as (
-      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases
+      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases,
+             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq) timed
       from kr_task_stat t
       left join incoming i on i.child = t.task_exec_seq
       left join outgoing o on o.parent = t.task_exec_seq
@@ -93,18 +94,22 @@ begin
       update kr_task_stat t set
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
         releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
-        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated,
-        exec_status = case when t.exec_status = 0 and f.live = 0 then 9 else t.exec_status end,
-        reason = case when t.exec_status = 0 and f.live = 0 then 'skipped' else t.reason end
+        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
+        exec_status = case when t.exec_status = 0 and f.live = 0 and not f.timed then 9 else t.exec_status end,
+        reason = case when t.exec_status = 0 and f.live = 0 and not f.timed then 'skipped' else t.reason end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
-        and (t.exec_status = 0 and f.live = 0 or (t.waiting_on, t.live, t.releases, t.ready)
-          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated))
+        and (t.exec_status = 0 and f.live = 0 and not f.timed or (t.waiting_on, t.live, t.releases, t.ready)
+          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed))
       returning t.reason, t.live
     )
     select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
     exit when spread = 0;
   end loop;
+
+  -- Who waits for a predecessor again does not wait for a time as well.
+  delete from kr_timer k using kr_task_stat t
+    where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq and (t.exec_status <> 0 or t.waiting_on > 0);
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,
@@ -144,6 +149,21 @@ begin
   perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
 end $$;
 
+-- Rows that were there before: what has ended is taken over in one go, the rest is wired. Before the triggers, whose pending events
+-- would keep a later migration of the same transaction from altering the table.
+with ended as materialized (
+  select task_flow_id, min(task_id) task_id, min(registered_ts) registered_ts, max(finished_ts) finished_ts
+  from kr_task_stat group by task_flow_id having bool_and(exec_status in (3, 9))
+), execution as (
+  insert into kr_flow_stat (task_flow_id, task_id, flow_status, registered_ts, finished_ts)
+  select task_flow_id, task_id, 'success', coalesce(registered_ts, finished_ts, now()), coalesce(finished_ts, now()) from ended
+)
+update kr_task_stat t set waiting_on = 0, live = 1, releases = '{}', revision = 1,
+  reason = case when t.exec_status = 9 then 'operator' end,
+  depends = case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end
+  from ended e where t.task_flow_id = e.task_flow_id;
+select umbel_wire(task_flow_id) from (select distinct task_flow_id from kr_task_stat where waiting_on is null order by 1) w;
+
 -- A change that leaves the revision alone was made by hand: it wins, and is wired at commit.
 create function umbel_hand_edit() returns trigger language plpgsql as $$
 begin
@@ -157,6 +177,7 @@ begin
     return new;
   end if;
   new.watcher_id := null;
+  delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
   end if;
@@ -165,7 +186,9 @@ begin
   if new.exec_status in (0, 1) then
     new.exec_status := 0;
     new.error := null;
+    new.checkpoint := null;
     new.lost := 0;
+    new.retried := 0;
   end if;
   return new;
 end $$;
@@ -192,6 +215,7 @@ create constraint trigger umbel_wire after insert or update on kr_task_stat
 -- An execution without rows is gone.
 create function umbel_hand_delete() returns trigger language plpgsql as $$
 begin
+  delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -208,21 +232,10 @@ create function umbel_truncated() returns trigger language plpgsql as $$
 begin
   delete from kr_flow_stat;
   delete from kr_claim;
+  delete from kr_timer;
   return null;
 end $$;
 create trigger umbel_truncated after truncate on kr_task_stat for each statement execute function umbel_truncated();
-
--- Rows that were there before: what has ended is taken over in one go, the rest is wired.
-create temporary table ended on commit drop as
-  select task_flow_id, min(task_id) task_id, min(registered_ts) registered_ts, max(finished_ts) finished_ts
-  from kr_task_stat group by task_flow_id having bool_and(exec_status in (3, 9));
-insert into kr_flow_stat (task_flow_id, task_id, flow_status, registered_ts, finished_ts)
-  select task_flow_id, task_id, 'success', coalesce(registered_ts, finished_ts, now()), coalesce(finished_ts, now()) from ended;
-update kr_task_stat t set reason = 'operator' where t.exec_status = 9 and t.reason is null;
-update kr_task_stat t set waiting_on = 0, live = 1, releases = '{}', revision = 1,
-  depends = case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end
-  from ended e where t.task_flow_id = e.task_flow_id;
-select umbel_wire(task_flow_id) from (select distinct task_flow_id from kr_task_stat where waiting_on is null order by 1) w;
 
 -- Down Migration
 drop trigger umbel_truncated on kr_task_stat;

@@ -12,6 +12,8 @@ export interface SettingSources {
   cwd: string;
   /** Whether the log goes to a terminal. */
   terminal: boolean;
+  /** Whether the command listens; one that does not may run where `HOST` is meant for another. Default: true. */
+  serves?: boolean;
 }
 
 type Read = { ok: unknown } | { problem: string } | { missing: true };
@@ -25,7 +27,7 @@ export function readSettings(sources: SettingSources): Settings {
   const given = Object.fromEntries(
     reads.map(([name, read]) => [name, 'ok' in read ? read.ok : SETTINGS[name as SettingName].default]),
   ) as unknown as GivenSettings;
-  problems.push(...exposureProblems(given));
+  if (sources.serves ?? true) problems.push(...exposureProblems(given));
   if (problems.length > 0) throw new UmbelError('CONFIG_INVALID', { problems });
   const namesDatabase = reads.some(([name, read]) => /^db[A-Z]/.test(name) && 'ok' in read);
   return workOut(given, namesDatabase, sources);

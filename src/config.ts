@@ -1,6 +1,16 @@
 // The one table of settings: names, flags, environment variables, defaults.
 // cmd/ makes its command lines from it, config-read.ts the values, and docs/configuration.md is held against it.
-import { choice, duration, httpUrl, integer, onOff, postgresUrl, text, type Kind } from './setting-kinds.ts';
+import {
+  choice,
+  duration,
+  durationOr,
+  httpUrl,
+  integer,
+  onOff,
+  postgresUrl,
+  text,
+  type Kind,
+} from './setting-kinds.ts';
 
 export interface Setting<T = unknown> {
   kind: Kind<T>;
@@ -135,6 +145,20 @@ export const SETTINGS = {
     flag: '--grace <duration>',
     default: 30_000,
     description: 'Time that running tasks get after SIGTERM.',
+  }),
+  retention: setting(durationOr('never', '1m', '3650d'), {
+    env: 'RETENTION',
+    flag: '--retention <duration>',
+    default: 'never',
+    defaultText: '`never`',
+    description: 'Executions that ended longer ago are deleted by the watchers.',
+  }),
+  metricsPort: optional(integer(0, 65_535), {
+    env: 'METRICS_PORT',
+    flag: '--metrics-port <number>',
+    defaultText: 'none',
+    description:
+      'Port on `HOST` where a watcher serves `/metrics`; the register server has it at its own port.',
   }),
   logLevel: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), {
     env: 'LOG_LEVEL',

@@ -59,6 +59,21 @@ export const ERRORS = {
   SQL_FAILED: entry(400, (d: { report: string }) => d.report),
   FLOW_NOT_FOUND: entry<{ flow: string }>(404, () => 'no tasks registered'),
   EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
+  TASK_NOT_FOUND: entry(
+    404,
+    (d: { execution: string; step: string }) =>
+      `The execution "${d.execution}" has no task of a step "${d.step}".`,
+  ),
+  EXECUTION_ENDED: entry(
+    409,
+    (d: { execution: string; status: string; verb: string }) =>
+      `The execution "${d.execution}" cannot be ${d.verb}: it has ended (${d.status}).`,
+  ),
+  TASK_FINISHED: entry(
+    409,
+    (d: { execution: string; step: string }) =>
+      `The task "${d.step}" of the execution "${d.execution}" has finished, so there is nothing to skip.`,
+  ),
   STEP_NOT_FOUND: entry(
     404,
     (d: { flow: string; step: string; near: string }) => `"${d.flow}" has no step "${d.step}"${d.near}.`,

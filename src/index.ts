@@ -14,3 +14,4 @@ export {
   RetryAfter,
   type ProgramErrorOptions,
 } from './programs/program-error.ts';
+export { runAgainAfter, type Later } from './programs/later.ts';

@@ -45,6 +45,15 @@ export function duration(min: string, max: string): Kind<number> {
   };
 }
 
+/** A duration, or the word that stands for none. */
+export function durationOr<const W extends string>(word: W, min: string, max: string): Kind<number | W> {
+  const { allowed, parse } = duration(min, max);
+  return {
+    allowed: `${word}, or ${allowed}`,
+    parse: (value) => (value === word ? word : parse(value)),
+  };
+}
+
 export const postgresUrl: Kind<string> = {
   allowed: 'postgres://USER:PASSWORD@HOST:PORT/DATABASE (special characters in the password percent-encoded)',
   parse: (value) => parseUrl(value, ['postgres:', 'postgresql:'])?.text,

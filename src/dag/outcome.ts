@@ -10,4 +10,13 @@ export interface TaskError {
   stack?: string;
 }
 
-export type Outcome = { kind: 'finished'; result: Json } | { kind: 'failed'; error: TaskError };
+export type Outcome =
+  | { kind: 'finished'; result: Json }
+  /** Suspend: nothing more is tried. */
+  | { kind: 'failed'; error: TaskError }
+  /** Ignore: the step allows failure, its dependants go on. */
+  | { kind: 'ignored'; error: TaskError }
+  /** Wait, and then another attempt; `delay` in milliseconds. */
+  | { kind: 'retry'; error: TaskError; delay: number }
+  /** Wait, asked for by the program itself; the checkpoint is there on the next attempt. */
+  | { kind: 'sleep'; delay: number; checkpoint: Json };

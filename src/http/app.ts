@@ -9,12 +9,14 @@ import { setHeaders } from './headers.ts';
 import { readJsonBodies } from './json.ts';
 import { answerMissingRoutes } from './missing.ts';
 import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
+import { addControlRoutes } from './routes/control.ts';
 import { addDocs } from './routes/docs.ts';
 import { addEchoRoutes } from './routes/echo.ts';
 import { addExecuteRoute } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
 import { addFlowRoutes } from './routes/flows.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
 
 export type App = FastifyInstance<
@@ -32,6 +34,10 @@ export interface HttpLog {
 
 export interface AppDeps extends Registrar {
   log: HttpLog;
+  /** The metrics of the process, in Prometheus's text form. Default: none. */
+  readMetrics?: () => Promise<{ type: string; text: string }>;
+  /** Told of every answered request; `route` is the pattern, not the path. */
+  observeRequest?: (method: string, route: string, status: number, ms: number) => void;
   /** Default: everybody is the local user, who may do everything. */
   authenticate?: Authenticate;
 }
@@ -64,7 +70,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
         : undefined,
     );
   });
-  logSlowRequests(app, deps.log);
+  watchRequests(app, deps);
   readJsonBodies(app);
   answerMissingRoutes(app);
   guardRoutes(app, deps.authenticate ?? (() => LOCAL_CALLER));
@@ -73,16 +79,20 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   addFlowRoutes(app, deps);
   addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);
+  addControlRoutes(app, deps);
   addHealthRoutes(app, deps);
+  addMetricsRoute(app, deps);
   addEchoRoutes(app);
   await app.ready();
   return app;
 }
 
-function logSlowRequests(app: App, log: HttpLog): void {
+function watchRequests(app: App, { log, observeRequest }: AppDeps): void {
   app.addHook('onResponse', (request, reply, done) => {
-    const ms = Math.round(reply.elapsedTime);
-    if (ms > SLOW_MS) log.warn({ method: request.method, url: request.url, ms }, 'slow request');
+    const { elapsedTime } = reply;
+    observeRequest?.(request.method, request.routeOptions.url ?? 'none', reply.statusCode, elapsedTime);
+    if (elapsedTime > SLOW_MS)
+      log.warn({ method: request.method, url: request.url, ms: Math.round(elapsedTime) }, 'slow request');
     done();
   });
 }

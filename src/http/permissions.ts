@@ -5,7 +5,14 @@ import { UmbelError } from '../errors.ts';
 
 /** `public` needs no caller; `docs` any caller. */
 export type Permission =
-  'public' | 'docs' | 'executions.start' | 'executions.read' | 'flows.read' | 'flows.write';
+  | 'public'
+  | 'docs'
+  | 'executions.start'
+  | 'executions.read'
+  | 'executions.control'
+  | 'flows.read'
+  | 'flows.write'
+  | 'metrics.read';
 
 /** Who asks. The tenant comes from here alone, never from what was sent. */
 export interface Caller {
@@ -18,6 +25,7 @@ export interface Caller {
 export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'GET /healthz': 'public',
   'GET /readyz': 'public',
+  'GET /metrics': 'metrics.read',
   'GET /echo': 'public',
   'POST /echo': 'public',
   'GET /openapi.json': 'docs',
@@ -40,6 +48,12 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'POST /flows/:flow/executions': 'executions.start',
   'GET /executions': 'executions.read',
   'GET /executions/:id': 'executions.read',
+  'POST /executions/:id/pause': 'executions.control',
+  'POST /executions/:id/resume': 'executions.control',
+  'POST /executions/:id/abort': 'executions.control',
+  'POST /executions/:id/tasks/:step/rerun': 'executions.control',
+  'POST /executions/:id/tasks/:step/skip': 'executions.control',
+  'POST /executions/rerun': 'executions.control',
 };
 
 declare module 'fastify' {

@@ -5,11 +5,13 @@ import { empty } from './empty.ts';
 import { httpPostRequest } from './http-post-request.ts';
 import { httpRequest } from './http-request.ts';
 import type { Program } from './program.ts';
+import { timerSleep } from './timer-sleep.ts';
 
 export const builtinPrograms: readonly Program[] = [
   echoRandomTimeSleep,
   echoParamTimeSleep,
   httpPostRequest,
   httpRequest,
+  timerSleep,
   empty,
 ];

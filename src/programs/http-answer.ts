@@ -13,7 +13,7 @@ export interface HttpResult {
 }
 
 /** A larger answer is refused. */
-export const BODY_LIMIT = 1024 * 1024;
+const BODY_LIMIT = 1024 * 1024;
 const EXCERPT_LIMIT = 2048;
 
 /** The answer as a result; an unexpected status is an `HttpError` with the status and an excerpt of the body. */

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { makeIsolate, type Isolate } from './isolate.ts';
 import { isProgram, type Program } from './program.ts';
 import { resolvePackage } from './resolve-package.ts';
 
@@ -18,8 +19,9 @@ interface LoadedModule {
 export async function loadPrograms(dir: string): Promise<Program[]> {
   const files = await findModules(dir);
   resolvePackage();
+  const isolate = makeIsolate();
   const modules: LoadedModule[] = [];
-  for (const file of files) modules.push(await loadModule(resolve(dir, file)));
+  for (const file of files) modules.push(await loadModule(resolve(dir, file), isolate));
   const problems = [...modules.flatMap(({ problem }) => problem ?? []), ...findDuplicates(modules)];
   if (files.length === 0)
     problems.push(`${dir}: there is no module (.ts, .mts, .js, .mjs) in this directory`);
@@ -37,10 +39,11 @@ async function findModules(dir: string): Promise<string[]> {
   }
 }
 
-async function loadModule(file: string): Promise<LoadedModule> {
+async function loadModule(file: string, isolate: Isolate): Promise<LoadedModule> {
   try {
-    const exports = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
-    const programs = [...new Set(Object.values(exports).filter(isProgram))];
+    const module = pathToFileURL(file).href;
+    const exports = (await import(module)) as Record<string, unknown>;
+    const programs = findPrograms(exports, module, isolate);
     if (programs.length > 0) return { file, programs };
     return {
       file,
@@ -50,6 +53,15 @@ async function loadModule(file: string): Promise<LoadedModule> {
   } catch (thrown) {
     return { file, programs: [], problem: `${file}: ${messageOf(thrown)}` };
   }
+}
+
+/** Each program once, however often it is exported; those that ask for a thread are made to run in one. */
+function findPrograms(exports: Record<string, unknown>, module: string, isolate: Isolate): Program[] {
+  const names = new Map<Program, string>();
+  for (const [name, value] of Object.entries(exports)) if (isProgram(value)) names.set(value, name);
+  return [...names].map(([program, exported]) =>
+    program.isolate ? isolate(program, { module, exported }) : program,
+  );
 }
 
 function findDuplicates(modules: LoadedModule[]): string[] {

@@ -1,5 +1,6 @@
 // The one way out: every URL that a program calls passes here, redirects included, before anything is sent.
 // Says what failed without repeating credentials, queries or headers, which may hold secrets.
+import { context, propagation } from '@opentelemetry/api';
 import { invalidParameters, ProgramError } from './program-error.ts';
 
 export interface OutboundCall {
@@ -59,7 +60,7 @@ function checkUrl(text: string, base?: URL): URL {
 }
 
 function checkHeaders(given: Record<string, string>): Headers {
-  const headers = new Headers({ 'user-agent': 'umbel' });
+  const headers = new Headers({ 'user-agent': 'umbel', ...traceHeaders() });
   for (const [name, value] of Object.entries(given)) {
     try {
       headers.set(name, value);
@@ -70,6 +71,13 @@ function checkHeaders(given: Record<string, string>): Headers {
       );
     }
   }
+  return headers;
+}
+
+/** `traceparent` and what else the registered propagator knows; nothing without an OpenTelemetry SDK. */
+function traceHeaders(): Record<string, string> {
+  const headers: Record<string, string> = {};
+  propagation.inject(context.active(), headers);
   return headers;
 }
 

@@ -22,6 +22,8 @@ export interface Context<Params = unknown> {
   readonly log: ProgramLog;
   /** Aborts when the attempt times out or is cancelled; its `reason` is an Error. */
   readonly signal: AbortSignal;
+  /** What the last attempt left with `runAgainAfter`; null on the first. */
+  readonly checkpoint: Json;
   /** 1 for the first attempt. */
   readonly attempt: number;
   /** The same text for every attempt of this task: hand it to services that can drop duplicates. */
@@ -42,6 +44,8 @@ export interface ProgramDefinition<Schema extends TObject, Result> {
   timeout?: number | string | null;
   /** How often a failed attempt is tried again when the step does not say. */
   retries?: number;
+  /** Runs it in a thread of its own: for programs that compute for long. Only for programs of a `--programs` directory. */
+  isolate?: boolean;
   /** Does the work; what it returns must be JSON (undefined is stored as null). */
   run(context: Context<Static<Schema>>): Result | PromiseLike<Result>;
 }
@@ -56,6 +60,9 @@ export interface Program<Params = unknown, Result = unknown> {
   readonly timeout: number | null;
   /** null: the step or the engine decides. */
   readonly retries: number | null;
+  readonly isolate: boolean;
+  /** Where a thread finds it; null: `run` runs it here. */
+  readonly home: { readonly module: string; readonly exported: string } | null;
   run(context: Context<Params>): Result | PromiseLike<Result>;
 }
 
@@ -76,6 +83,8 @@ export function defineProgram<Result, Schema extends TObject = TObject<{}>>(
     readsInput: definition.readsInput ?? false,
     timeout: definition.timeout == null ? null : (parseDuration(definition.timeout) ?? null),
     retries: definition.retries ?? null,
+    isolate: definition.isolate ?? false,
+    home: null,
     run: (context: Context<Static<Schema>>) => definition.run(context),
   };
   return Object.freeze(Object.defineProperty(program, BRAND, { value: true }));
@@ -90,7 +99,7 @@ export function isProgram(value: unknown): value is Program {
 function findProblem(
   definition: Partial<ProgramDefinition<TObject, unknown>> | undefined,
 ): string | undefined {
-  const { name, description, params, timeout, retries, run } = definition ?? {};
+  const { name, description, params, timeout, retries, isolate, run } = definition ?? {};
   if (typeof name !== 'string' || !NAME.test(name) || name.length > 256)
     return 'name must be letters, digits, _ or -, with dots between them, at most 256 characters';
   if (typeof description !== 'string') return 'description must be text';
@@ -100,6 +109,7 @@ function findProblem(
     return `timeout must be milliseconds or text such as 30s, got ${JSON.stringify(timeout)}`;
   if (retries !== undefined && !(Number.isInteger(retries) && retries >= 0))
     return 'retries must be a whole number, 0 or more';
+  if (isolate !== undefined && typeof isolate !== 'boolean') return 'isolate must be true or false';
   if (typeof run !== 'function') return 'run must be a function';
   return undefined;
 }

@@ -19,6 +19,10 @@ export function makeRegistry(programs: Iterable<Program>): Registry {
   for (const program of programs) {
     if (byName.has(program.name))
       throw new Error(`program "${program.name}" is defined twice: give one of them another name`);
+    if (program.isolate && program.home === null)
+      throw new Error(
+        `program "${program.name}" has isolate: true, but a thread finds only programs that a module of the --programs directory exports`,
+      );
     byName.set(program.name, program);
   }
   const near = (name: string) => nearMatches(name, byName.keys().toArray());

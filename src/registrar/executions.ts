@@ -1,9 +1,9 @@
 // Reading executions, as http/ and cmd/ show them.
 import { ExecStatus, type Json, type JsonObject } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
-import type { ExecutionRow, ListFilter, ListPosition, TaskRow } from '../sql/executions.ts';
+import type { ExecutionRow, FoundExecution, ListFilter, ListPosition, TaskRow } from '../sql/executions.ts';
 import { nameFailure } from './failure.ts';
-import { explainTask } from './why.ts';
+import { type Circumstances, explainTask } from './why.ts';
 
 /** Times are ISO 8601. */
 export interface Execution {
@@ -62,10 +62,7 @@ export interface ListRequest {
 
 export interface ReadDeps {
   listExecutions: (filter: ListFilter) => Promise<ExecutionRow[]>;
-  readExecution: (which: {
-    tenant: string;
-    id: string;
-  }) => Promise<{ execution: ExecutionRow; tasks: TaskRow[] } | null>;
+  readExecution: (which: { tenant: string; id: string }) => Promise<FoundExecution | null>;
 }
 
 export interface ExecutionReader {
@@ -91,9 +88,10 @@ export function makeExecutionReader(deps: ReadDeps): ExecutionReader {
     async read(which) {
       const found = await nameFailure(deps.readExecution(which));
       if (found === null) throw new UmbelError('EXECUTION_NOT_FOUND', { execution: which.id });
-      const { execution, tasks } = found;
-      const names = new Map(tasks.map(({ seq, step }) => [seq, step ?? seq]));
-      return { ...toExecution(execution), tasks: tasks.map((task) => toTask(task, execution.queued, names)) };
+      const { execution, tasks, surroundings } = found;
+      const bySeq = new Map(tasks.map((task) => [task.seq, task]));
+      const circumstances = { ...surroundings, execution, tasks: bySeq };
+      return { ...toExecution(execution), tasks: tasks.map((task) => toTask(task, circumstances)) };
     },
   };
 }
@@ -122,7 +120,7 @@ const STATUS_NAMES = new Map<number, string>(
   Object.entries(ExecStatus).map(([name, status]) => [status, name]),
 );
 
-function toTask(row: TaskRow, queued: boolean, names: ReadonlyMap<string, string>): ExecutionTask {
+function toTask(row: TaskRow, circumstances: Circumstances): ExecutionTask {
   const { step, program, execStatus, reason, attempt, pool, params, input, output, error } = row;
   return {
     seq: Number(row.seq),
@@ -138,7 +136,7 @@ function toTask(row: TaskRow, queued: boolean, names: ReadonlyMap<string, string
     input,
     output,
     error,
-    why: explainTask(row, queued, names),
+    why: explainTask(row, circumstances),
     registeredAt: toIso(row.registeredAt),
     startedAt: toIso(row.startedAt),
     finishedAt: toIso(row.finishedAt),
@@ -151,13 +149,13 @@ function toIso(time: Date | null): string | null {
   return time instanceof Date ? time.toISOString() : null;
 }
 
-function makeCursor({ registeredText, id }: ListPosition): string {
+export function makeCursor({ registeredText, id }: ListPosition): string {
   return Buffer.from(JSON.stringify([registeredText, id])).toString('base64url');
 }
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 
-function readCursor(cursor: string): ListPosition {
+export function readCursor(cursor: string): ListPosition {
   const [registeredText, id] = parseList(Buffer.from(cursor, 'base64url').toString());
   if (
     typeof registeredText === 'string' &&

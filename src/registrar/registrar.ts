@@ -5,6 +5,8 @@ import { listExecutions, readExecution } from '../sql/executions.ts';
 import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
 import { registerExecutions } from '../sql/register.ts';
+import { makeRerunMany, type RerunMany } from './bulk.ts';
+import { type Control, makeControl } from './control.ts';
 import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
@@ -15,6 +17,8 @@ export interface Registrar {
   register: Register;
   execute: Execute;
   executions: ExecutionReader;
+  control: Control;
+  rerunMany: RerunMany;
   flows: Flows;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
   findUnreadiness: () => Promise<string | null>;
@@ -40,6 +44,8 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
       listVersions: (flow) => listVersions(db.kysely, flow),
       storePlan: (plan) => storePlan(db, plan),
     }),
+    control: makeControl(db),
+    rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
     executions: makeExecutionReader({
       listExecutions: (filter) => listExecutions(db.kysely, filter),

@@ -1,48 +1,112 @@
-// Why a task does not run, in words for whoever waits for it. Called by executions.ts.
+// Why a task does not run, in one sentence for whoever waits for it. Called by executions.ts.
 import { ExecStatus } from '../dag/vocabulary.ts';
-import type { TaskRow } from '../sql/executions.ts';
+import type { ExecutionRow, TaskRow } from '../sql/executions.ts';
+import { COUNTED, type Surroundings } from '../sql/why.ts';
 
-/** null for a task that runs or has finished. `stepNames`: the names of all tasks by exec seq. */
-export function explainTask(
-  task: TaskRow,
-  queued: boolean,
-  stepNames: ReadonlyMap<string, string>,
-): string | null {
+/** What the tasks of one execution are judged by. */
+export interface Circumstances extends Surroundings {
+  execution: ExecutionRow;
+  /** By exec seq. */
+  tasks: ReadonlyMap<string, TaskRow>;
+}
+
+/** null for a task that runs or has finished. */
+export function explainTask(task: TaskRow, circumstances: Circumstances): string | null {
   switch (task.execStatus) {
     case ExecStatus.running:
     case ExecStatus.finish:
       return null;
     case ExecStatus.ignore:
-      return explainIgnored(task.reason);
+      return explainIgnored(task);
     case ExecStatus.suspend:
       return explainSuspended(task);
     case ExecStatus.wait:
-      return explainWaiting(task, queued, stepNames);
+      return explainWaiting(task, circumstances);
     default:
       return `exec_status ${String(task.execStatus)} is not one that is known`;
   }
 }
 
-function explainIgnored(reason: string | null): string {
-  if (reason === 'skipped') return 'every step that it comes after was skipped';
-  if (reason === 'operator') return 'set to 9 by hand';
-  return `ignored: ${reason ?? 'no reason given'}`;
+const IGNORED: Readonly<Record<string, string>> = {
+  skipped: 'every step that it comes after was skipped',
+  operator: 'set to 9 by hand',
+  aborted: 'aborted',
+  not_selected: 'not selected when the execution was started',
+};
+
+function explainIgnored({ reason, error }: TaskRow): string {
+  const known = IGNORED[reason ?? 'operator'];
+  if (known !== undefined) return known;
+  if (error === null) return `ignored: ${reason}`;
+  return `failed, and the flow goes on without it (${reason}): ${messageOf(error)}`;
 }
+
+const OUTSIDE: Readonly<Record<string, string>> = {
+  signal: 'waits for a signal',
+  callback: 'waits for its callback',
+  sub_execution: 'waits for the execution that it started',
+};
 
 function explainSuspended({ reason, error }: TaskRow): string {
   if (reason === 'failed') return `failed: ${messageOf(error)}`;
-  if (reason === 'operator') return 'suspended by hand: set exec_status to 0 to run it';
-  return `waits for ${reason ?? 'an operator: set exec_status to 0 to run it'}`;
+  return OUTSIDE[reason ?? ''] ?? 'suspended by hand: set exec_status to 0 to run it';
 }
 
-function explainWaiting(task: TaskRow, queued: boolean, stepNames: ReadonlyMap<string, string>): string {
-  if (task.hold) return 'paused';
-  if (task.waitsFor.length > 0) {
-    return `waits for ${task.waitsFor.map((seq) => stepNames.get(seq) ?? seq).join(', ')}`;
-  }
-  if (queued) return 'waits for another execution of its flow to end (max_running)';
+/** What would have to happen first comes first. */
+function explainWaiting(task: TaskRow, circumstances: Circumstances): string {
+  const { execution } = circumstances;
+  if (execution.status === 'paused') return 'paused: its execution has to be resumed';
+  if (task.hold) return 'held by hand: set hold to false to let it go on';
+  if (task.waitsFor.length > 0) return explainPredecessors(task, circumstances);
+  if (execution.queued) return explainPlace(circumstances);
+  const timer = circumstances.timers.find(({ seq }) => seq === task.seq);
+  if (timer) return explainTimer(task, timer);
   if (!task.served) return `no live watcher serves the pool "${task.pool}"`;
-  return task.ready ? 'waits for a free worker' : 'is about to become ready';
+  if (!task.known) return explainUnknown(task);
+  return task.ready ? explainLine(task, circumstances) : 'is about to become ready';
+}
+
+function explainPredecessors({ waitsFor, waitsForCount }: TaskRow, { tasks }: Circumstances): string {
+  const names = waitsFor.map((seq) => describePredecessor(tasks.get(seq), seq));
+  const more = waitsForCount - names.length;
+  return `waits for ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function describePredecessor(task: TaskRow | undefined, seq: string): string {
+  return task === undefined ? seq : `${task.step ?? seq} (${stateOf(task)})`;
+}
+
+function stateOf({ execStatus, reason }: TaskRow): string {
+  if (execStatus === ExecStatus.running) return 'running';
+  if (execStatus === ExecStatus.wait) return 'waiting';
+  return reason ?? 'suspended';
+}
+
+function explainPlace({ holders, execution }: Circumstances): string {
+  const [first, second, third, more] = holders;
+  if (first === undefined) return 'is about to get a place of its flow (max_running)';
+  const names = [first, second, third].filter((id) => id !== undefined).join(', ');
+  const others = more === undefined ? '' : ' and others';
+  return `waits for a place of the flow "${execution.flow}" (max_running), held by ${names}${others}`;
+}
+
+function explainTimer({ error }: TaskRow, { kind, due }: Circumstances['timers'][number]): string {
+  const at = due instanceof Date ? due.toISOString() : 'a time that never comes';
+  return kind === 'retry' ? `is tried again at ${at}: ${messageOf(error)}` : `sleeps until ${at}`;
+}
+
+function explainUnknown({ pool, program, taskId, taskSeq }: TaskRow): string {
+  if (program === null)
+    return `no row of ms_task_definition has task_id "${taskId}" and task_seq ${taskSeq}, so no program is known`;
+  return `no live watcher of the pool "${pool}" knows the program "${program}"`;
+}
+
+function explainLine(task: TaskRow, { lines }: Circumstances): string {
+  const line = lines.find(({ pool, priority }) => pool === task.pool && priority === task.priority);
+  const ahead = (line?.ahead ?? 0) + (task.behind ?? 0);
+  if (ahead === 0) return 'waits for a free worker';
+  const count = ahead < COUNTED ? String(ahead) : `${COUNTED} or more`;
+  return `waits for a free worker: ${count} ready ${ahead === 1 ? 'task comes' : 'tasks come'} first`;
 }
 
 function messageOf(error: TaskRow['error']): string {

@@ -1,4 +1,5 @@
 // The hot call: settles what ended, releases, hands over, ends executions, claims. Called by the watcher's loop, one in flight at a time.
+import { ExecStatus } from '../dag/vocabulary.ts';
 import type { Database } from './database.ts';
 
 /** An ended attempt, as it is recorded. */
@@ -6,14 +7,30 @@ export interface Ended {
   flow: string;
   seq: string;
   attempt: number;
-  status: 'finished' | 'failed';
+  status: EndedStatus;
+  /** Why it did not finish: `failed`, `allowed_failure`, `retry`, `sleep`; null when it did. */
+  reason: string | null;
   /** Milliseconds since the program began. */
   age: number;
   /** JSON text, or null. */
   result: string | null;
   /** JSON text of a TaskError, or null. */
   error: string | null;
+  /** Milliseconds until it becomes ready again; null unless it waits. */
+  delay: number | null;
+  /** JSON text kept for the next attempt, or null. */
+  checkpoint: string | null;
 }
+
+/** finished: Finish. failed: Suspend. ignored: Ignore, its dependants go on. waiting: Wait, until `delay` is over. */
+export type EndedStatus = 'finished' | 'failed' | 'ignored' | 'waiting';
+
+const EXEC_STATUS: Record<EndedStatus, ExecStatus> = {
+  finished: ExecStatus.finish,
+  failed: ExecStatus.suspend,
+  ignored: ExecStatus.ignore,
+  waiting: ExecStatus.wait,
+};
 
 /** A task that this watcher now holds. */
 export interface Claimed {
@@ -31,6 +48,10 @@ export interface Claimed {
   input: string | null;
   /** Exec seqs of the predecessors. */
   depends: string[];
+  /** Times it was tried again after a failure. */
+  retried: number;
+  /** JSON text that the last attempt left, or null. */
+  checkpoint: string | null;
   /** Freed by a task that ended in the same call; otherwise it came from the claim index. */
   handedOver: boolean;
 }
@@ -50,6 +71,8 @@ export interface AdvanceCall {
   slots: number;
   /** Tasks to take in all; what exceeds `slots` is claimed ahead. */
   want: number;
+  /** Beyond so many, only children are taken in. */
+  most: number;
   /** Children of this priority, or a smaller one, may be handed over. */
   urgent: number;
   /** Where the claim begins in claim order; HEAD looks at all that is ready, and overrules `urgent` by what it sees. */
@@ -74,7 +97,8 @@ export interface AdvanceAnswer {
 /** Less urgent than any task. */
 export const NOTHING_READY = 1000;
 
-const TEXT = 'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)';
+const TEXT =
+  'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)';
 const asText = { getTypeParser: () => (value: string) => value };
 
 const WATCHER_GONE = 'UM001';
@@ -103,6 +127,8 @@ interface AdvanceRow {
   version: string | null;
   input: string | null;
   depends: string;
+  retried: string;
+  checkpoint: string | null;
 }
 
 function addRow(answer: AdvanceAnswer, row: AdvanceRow): void {
@@ -134,13 +160,15 @@ function toClaimed(row: AdvanceRow): Claimed {
     version: row.version,
     input: row.input,
     depends: row.depends.length > 2 ? row.depends.slice(1, -1).split(',') : [],
+    retried: Number(row.retried),
+    checkpoint: row.checkpoint,
     handedOver: row.kind === '2',
   };
 }
 
 function settings(call: AdvanceCall): unknown[] {
-  const { watcher, pool, slots, want, urgent, from, claim, closed } = call;
-  return [watcher, pool, slots, want, urgent, from.priority, from.flow, claim, closed];
+  const { watcher, pool, slots, want, most, urgent, from, claim, closed } = call;
+  return [watcher, pool, slots, want, most, urgent, from.priority, from.flow, claim, closed];
 }
 
 /** One array a column: what `unnest` takes. */
@@ -149,10 +177,13 @@ function columns(ended: Ended[]): unknown[] {
     ended.map((e) => e.flow),
     ended.map((e) => e.seq),
     ended.map((e) => e.attempt),
-    ended.map((e) => (e.status === 'finished' ? 3 : 2)),
+    ended.map((e) => EXEC_STATUS[e.status]),
+    ended.map((e) => e.reason),
     ended.map((e) => e.age),
+    ended.map((e) => e.delay),
     ended.map((e) => e.result),
     ended.map((e) => e.error),
+    ended.map((e) => e.checkpoint),
   ];
 }
 

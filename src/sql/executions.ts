@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { ExecStatus, Json, JsonObject } from '../dag/vocabulary.ts';
 import type { Db } from './database.ts';
+import { readSurroundings, type Surroundings } from './why.ts';
 
 export interface ExecutionRow {
   id: string;
@@ -39,14 +40,22 @@ export interface TaskRow {
   input: Json;
   output: Json;
   error: Json;
-  /** Exec seqs of the predecessors that it still waits for. */
+  taskId: string;
+  taskSeq: string;
+  /** Exec seqs of the predecessors that it still waits for, the first few. */
   waitsFor: string[];
+  /** How many these are in all. */
+  waitsForCount: number;
   /** null: inserted or edited by hand and not wired yet. */
   waitingOn: number | null;
   ready: boolean;
   hold: boolean;
   /** Whether a live watcher serves its pool. */
   served: boolean;
+  /** Whether one of these knows its program. */
+  known: boolean;
+  /** Ready tasks of the execution with its pool and priority that are claimed before it; null: it is not ready itself. */
+  behind: number | null;
   registeredAt: Date | null;
   startedAt: Date | null;
   finishedAt: Date | null;
@@ -63,30 +72,57 @@ export interface ListFilter {
   tenant: string;
   flow: string | null;
   status: string | null;
+  /** Registered at that time or later, and before this one. */
+  since?: Date | null;
+  until?: Date | null;
   after: ListPosition | null;
   limit: number;
 }
 
+export interface FoundExecution {
+  execution: ExecutionRow;
+  tasks: TaskRow[];
+  surroundings: Surroundings;
+}
+
 /** Newest first. */
 export async function listExecutions(db: Db, filter: ListFilter): Promise<ExecutionRow[]> {
-  const { tenant, flow, status, after, limit } = filter;
+  const { tenant, flow, status, since = null, until = null, after, limit } = filter;
   const { rows } = await sql<ExecutionRow>`
     select * from (${selectExecutions}) e
     where e.tenant = ${tenant}
       and (${flow}::text is null or e.flow = ${flow})
       and (${after?.id ?? null}::text is null
         or (e."registeredAt", e.id) < (${after?.registeredText ?? null}::timestamptz, ${after?.id ?? null}::text collate "C"))
+      and (${flowStatusOf(status)}::text is null or e."flowStatus" = ${flowStatusOf(status)})
       and (${status}::text is null or e.status = ${status})
+      and (${since}::timestamptz is null or e."registeredAt" >= ${since})
+      and (${until}::timestamptz is null or e."registeredAt" < ${until})
     order by e."registeredAt" desc, e.id desc
     limit ${limit}`.execute(db);
   return rows;
+}
+
+/** The stored status behind a derived one, so that the tasks of no other executions are looked at. */
+function flowStatusOf(status: string | null): string | null {
+  return status !== null && ['pending', 'running', 'waiting', 'stopped'].includes(status) ? 'open' : status;
+}
+
+/** The status of one execution; null when the tenant has none with this id. */
+export async function readStatus(
+  db: Db,
+  { tenant, id }: { tenant: string; id: string },
+): Promise<string | null> {
+  const { rows } = await sql<{ status: string }>`
+    select e.status from (${selectExecutions}) e where e.id = ${id} and e.tenant = ${tenant}`.execute(db);
+  return rows[0]?.status ?? null;
 }
 
 /** One execution with its tasks in order of exec seq, both as of one moment; null when the tenant has none with this id. */
 export async function readExecution(
   db: Db,
   { tenant, id }: { tenant: string; id: string },
-): Promise<{ execution: ExecutionRow; tasks: TaskRow[] } | null> {
+): Promise<FoundExecution | null> {
   return db
     .transaction()
     .setIsolationLevel('repeatable read')
@@ -95,31 +131,42 @@ export async function readExecution(
       const { rows } = await sql<ExecutionRow>`
         select * from (${selectExecutions}) e where e.id = ${id} and e.tenant = ${tenant}`.execute(tx);
       const [execution] = rows;
-      return execution === undefined ? null : { execution, tasks: await readTasks(tx, id) };
+      if (execution === undefined) return null;
+      const tasks = await readTasks(tx, id);
+      return { execution, tasks, surroundings: await readSurroundings(tx, execution, tasks) };
     });
 }
 
 const livePools = sql`select w.pool from kr_watcher w where w.lease_until > now()`;
 
-// An open execution is running, waiting, pending or stopped by what its tasks do.
+/** Of the predecessors that a task waits for, so many are named. */
+const NAMED = 5;
+
+const predecessors = sql`
+  from unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) u(seq)
+  join kr_task_stat b on b.task_flow_id = t.task_flow_id and b.task_exec_seq = u.seq
+  where not umbel_satisfies(b.exec_status, b.reason)`;
+
+// An open execution is running, waiting, pending or stopped by what its tasks do; watchers are needed for what could move by itself.
 const selectExecutions = sql`
   select f.task_flow_id id, f.task_id flow, f.version, f.tenant, f.input, f.output, f.trigger, f.parent_flow_id parent,
     coalesce(f.error, case when f.flow_status = 'failed' then t.error end) error,
     case
       when f.flow_status <> 'open' then f.flow_status
-      when t.moving and not t.served then 'stopped'
+      when t.movable and not t.served then 'stopped'
       when not t.begun then 'pending'
       when t.moving then 'running'
       else 'waiting'
     end status,
-    f.place is not distinct from 0 queued,
+    f.flow_status "flowStatus", f.place is not distinct from 0 and f.flow_status = 'open' queued,
     f.registered_ts "registeredAt", f.finished_ts "finishedAt", f.deadline_ts deadline, t.started_ts "startedAt",
     to_char(f.registered_ts at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') "registeredText"
   from kr_flow_stat f cross join lateral (
     select min(k.started_ts) started_ts,
       coalesce(bool_or(k.started_ts is not null or k.exec_status <> 0), false) begun,
       coalesce(bool_or(k.ready or k.exec_status = 1), false) moving,
-      coalesce(bool_or((k.ready or k.exec_status = 1) and k.pool in (${livePools})), false) served,
+      coalesce(bool_or(k.exec_status = 1 or k.exec_status = 0 and k.waiting_on = 0 and not k.hold), false) movable,
+      coalesce(bool_or((k.exec_status = 1 or k.exec_status = 0 and k.waiting_on = 0 and not k.hold) and k.pool in (${livePools})), false) served,
       (array_agg(k.error order by k.task_exec_seq) filter (where k.exec_status = 2 and k.reason = 'failed'))[1] error
     from kr_task_stat k where k.task_flow_id = f.task_flow_id
   ) t`;
@@ -130,13 +177,12 @@ async function readTasks(db: Db, id: string): Promise<TaskRow[]> {
       coalesce(p.step, d.step_id, trim_scale(d.task_seq)::text) step, coalesce(p.program, d.program) program,
       t.exec_status::int "execStatus", t.reason, t.attempt, trim_scale(t.task_priority)::text priority, t.pool,
       t.parameters params, t.input, t.result output, t.error,
-      array(
-        select trim_scale(b.task_exec_seq)::text
-        from unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) u(seq)
-        join kr_task_stat b on b.task_flow_id = t.task_flow_id and b.task_exec_seq = u.seq
-        where not umbel_satisfies(b.exec_status, b.reason) order by b.task_exec_seq
-      ) "waitsFor",
+      t.task_id "taskId", trim_scale(t.task_seq)::text "taskSeq",
+      array(select trim_scale(b.task_exec_seq)::text ${predecessors} order by b.task_exec_seq limit ${NAMED}) "waitsFor",
+      (select count(*)::int ${predecessors}) "waitsForCount",
       t.waiting_on "waitingOn", t.ready, t.hold, t.pool in (${livePools}) served,
+      exists (select from kr_watcher w where w.lease_until > now() and w.pool = t.pool and coalesce(p.program, d.program) = any (w.programs)) known,
+      case when t.ready then row_number() over (partition by t.ready, t.pool, t.task_priority order by t.task_exec_seq desc)::int - 1 end behind,
       t.registered_ts "registeredAt", t.started_ts "startedAt", t.finished_ts "finishedAt", t.suspended_ts "suspendedAt"
     from kr_task_stat t
     left join ms_plan p on p.version = t.version and p.task_exec_seq = t.task_exec_seq

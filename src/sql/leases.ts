@@ -84,6 +84,21 @@ export async function returnStrays(
   return rows[0]!.returned;
 }
 
+/** Which of the tasks, by position, the watcher does not hold any more: somebody else changed their rows. */
+export async function findTakenAway(db: Database, watcher: number, tasks: HeldTask[]): Promise<number[]> {
+  const { rows } = await db.pool.query<{ ordinal: number }>({
+    name: 'findTakenAway',
+    // The limit makes each a look-up by key, whatever the statistics say.
+    text: `select u.ordinal::int from unnest($2::text[], $3::numeric[], $4::int[]) with ordinality u(flow, seq, attempt, ordinal)
+           left join lateral (
+             select true held from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+               and t.exec_status = 1 and t.watcher_id = $1 and t.attempt = u.attempt limit 1) k on true
+           where k.held is null order by u.ordinal`,
+    values: [watcher, tasks.map((t) => t.flow), tasks.map((t) => t.seq), tasks.map((t) => t.attempt)],
+  });
+  return rows.map(({ ordinal }) => ordinal - 1);
+}
+
 /** Takes back the tasks of every watcher whose lease ran out. Reads only what those had claimed. */
 export async function rescueTasks(db: Database, lostLimit: number): Promise<RescuedTask[]> {
   const { rows } = await db.pool.query<{

@@ -1,17 +1,20 @@
 // What a watcher needs to know of a task beyond its row: which program, which step, and what its predecessors answered.
+import type { JsonObject } from '../dag/vocabulary.ts';
 import type { Database } from './database.ts';
 
 export interface PlannedTask {
   seq: string;
   step: string;
   program: string;
+  /** What the step says of retries, timeouts and the like. */
+  options: JsonObject | null;
 }
 
 /** The tasks of the given versions. */
 export async function readPlans(db: Database, versions: string[]): Promise<Map<string, PlannedTask[]>> {
   const { rows } = await db.pool.query<PlannedTask & { version: string }>({
     name: 'readPlans',
-    text: 'select version, task_exec_seq seq, step, program from ms_plan where version = any ($1) order by version, task_exec_seq',
+    text: 'select version, task_exec_seq seq, step, program, options from ms_plan where version = any ($1) order by version, task_exec_seq',
     values: [versions],
   });
   const plans = new Map<string, PlannedTask[]>(versions.map((version) => [version, []]));
@@ -23,15 +26,21 @@ export async function readPlans(db: Database, versions: string[]): Promise<Map<s
 export async function readPrograms(
   db: Database,
   keys: { taskId: string; taskSeq: string }[],
-): Promise<({ step: string; program: string } | null)[]> {
-  const { rows } = await db.pool.query<{ step: string | null; program: string | null }>({
+): Promise<(Omit<PlannedTask, 'seq'> | null)[]> {
+  const { rows } = await db.pool.query<{
+    step: string | null;
+    program: string | null;
+    options: JsonObject | null;
+  }>({
     name: 'readPrograms',
-    text: `select coalesce(d.step_id, trim_scale(d.task_seq)::text) step, d.program
+    text: `select coalesce(d.step_id, trim_scale(d.task_seq)::text) step, d.program, d.options
            from unnest($1::text[], $2::numeric[]) with ordinality k(id, seq, ordinal)
            left join ms_task_definition d on d.task_id = k.id and d.task_seq = k.seq order by k.ordinal`,
     values: [keys.map((k) => k.taskId), keys.map((k) => k.taskSeq)],
   });
-  return rows.map((r) => (r.program === null ? null : { step: r.step!, program: r.program }));
+  return rows.map((r) =>
+    r.program === null ? null : { step: r.step!, program: r.program, options: r.options },
+  );
 }
 
 /** Results of tasks as JSON text, in order; null where there is none. */

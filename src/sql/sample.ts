@@ -10,7 +10,8 @@ export async function insertSample(db: Database, echoUrl: string): Promise<boole
        ('example', 2, 'EchoParamTimeSleep', 'SLEEP_TIME_SECOND', '3', null, null),
        ('example', 3, 'HTTPPostRequest', 'URL', $1, 'BODY', '{"id": "test"}')
      ) sample (task_id, task_seq, program, k1, v1, k2, v2)
-     where not exists (select from ms_task_definition)`,
+     where not exists (select from ms_task_definition)
+     on conflict do nothing`,
     [echoUrl],
   );
   return rowCount! > 0;

@@ -57,10 +57,12 @@ export interface TaskStatTable {
   watcher_id: number | null;
   attempt: Defaulted<number>;
   lost: Defaulted<number>;
+  retried: Defaulted<number>;
   revision: Defaulted<number>;
   input: JsonColumn<Json>;
   result: JsonColumn<Json>;
   error: JsonColumn<JsonObject | null>;
+  checkpoint: JsonColumn<Json>;
 }
 
 export interface FlowTable {
@@ -145,6 +147,13 @@ export interface MigrationTable {
   run_on: Date;
 }
 
+export interface TimerTable {
+  task_flow_id: string;
+  task_exec_seq: Numeric;
+  kind: 'retry' | 'sleep';
+  due_ts: ColumnType<Date, Date | string, Date | string>;
+}
+
 export interface Tables {
   umbel_migrations: MigrationTable;
   ms_task_definition: TaskDefinitionTable;
@@ -155,4 +164,5 @@ export interface Tables {
   kr_flow_stat: FlowStatTable;
   kr_watcher: WatcherTable;
   kr_claim: ClaimTable;
+  kr_timer: TimerTable;
 }

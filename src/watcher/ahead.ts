@@ -5,6 +5,8 @@ export interface Ahead {
   learn(ms: number): void;
   /** Tasks to hold beyond `workers`. */
   size(workers: number): number;
+  /** What was claimed ahead had to wait: nothing is claimed ahead until another program has ended. */
+  forget(): void;
 }
 
 const WINDOW = 10;
@@ -18,6 +20,9 @@ export function makeAhead(): Ahead {
   return {
     learn(ms) {
       mean = mean === Infinity ? ms : mean + (ms - mean) * WEIGHT;
+    },
+    forget() {
+      mean = Infinity;
     },
     size: (workers) => Math.min(MOST, Math.floor((workers * WINDOW) / Math.max(mean, 0.001))),
   };

@@ -1,12 +1,14 @@
 // Begins held tasks up to the number of workers, and turns their outcomes into records for the next turn.
-import type { TaskError } from '../dag/outcome.ts';
+import type { Json } from '../dag/vocabulary.ts';
 import type { Logger } from '../log.ts';
 import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
+import { TAKEN_AWAY } from './cancel.ts';
 import { begin, dequeue, end, letGo, type Holding, type Holdings } from './holdings.ts';
-import { runTask, type Attempt, type RanOutcome } from './run.ts';
+import type { runTask, Attempt, RanOutcome } from './run.ts';
+import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from './waker.ts';
 
@@ -17,8 +19,12 @@ export interface BeginDeps {
   waker: Waker;
   workers: number;
   log: Logger;
+  /** `runTask`, or what wraps it. */
+  run: typeof runTask;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
+  /** A task waits for a time, in milliseconds from now. */
+  onDelayed: (delay: number) => void;
   /** The holding was stopped so that it goes back to Wait: its outcome is not recorded. */
   onReturned: (holding: Holding) => void;
 }
@@ -49,7 +55,8 @@ export function makeBegin(deps: BeginDeps): () => void {
 function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
-  void runTask(deps.registry, attemptOf(holding, deps.log), {}, stop)
+  void deps
+    .run(deps.registry, attemptOf(holding, deps.log), limitsOf(holding.prepared?.options ?? null), stop)
     .then((outcome) => settle(deps, holding, outcome))
     .then(beginNext)
     .then(() => deps.waker.wake());
@@ -59,13 +66,20 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   const age = performance.now() - holding.began!;
   deps.ahead.learn(age);
   const stopped = holding.stop?.error;
-  if (stopped === HANDED_BACK || stopped === DISOWNED) {
+  if (stopped === HANDED_BACK || stopped === DISOWNED || stopped === TAKEN_AWAY) {
     letGo(deps.holdings, holding);
     if (stopped === HANDED_BACK) deps.onReturned(holding);
     return;
   }
-  if (outcome.kind === 'failed') logFailure(deps.log, holding, outcome.error);
-  end(deps.holdings, holding, recordOf(holding, outcome, age));
+  const verdict = judgeAttempt(
+    outcome,
+    holding.task,
+    holding.prepared?.options ?? null,
+    deps.registry.get(holding.prepared?.program ?? ''),
+  );
+  if ('error' in verdict) logFailure(deps.log, holding, verdict);
+  if ('delay' in verdict) deps.onDelayed(verdict.delay);
+  end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
 function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
@@ -74,6 +88,7 @@ function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
     program,
     parameters: task.parameters,
     input,
+    checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },
@@ -92,22 +107,52 @@ function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
   };
 }
 
-function recordOf({ task: { flow, seq, attempt } }: Holding, outcome: RanOutcome, age: number): Ended {
-  return outcome.kind === 'finished'
-    ? { flow, seq, attempt, age, status: 'finished', result: outcome.text, error: null }
-    : { flow, seq, attempt, age, status: 'failed', result: null, error: JSON.stringify(outcome.error) };
+const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null };
+
+/** What the database records of a verdict. */
+function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, age: number): Ended {
+  const of = { flow, seq, attempt, age, ...NOTHING };
+  switch (verdict.kind) {
+    case 'finished':
+      return { ...of, status: 'finished', result: verdict.text };
+    case 'failed':
+      return { ...of, status: 'failed', reason: 'failed', error: JSON.stringify(verdict.error) };
+    case 'ignored':
+      return { ...of, status: 'ignored', reason: 'allowed_failure', error: JSON.stringify(verdict.error) };
+    case 'retry':
+      return {
+        ...of,
+        status: 'waiting',
+        reason: 'retry',
+        delay: verdict.delay,
+        error: JSON.stringify(verdict.error),
+      };
+    case 'sleep':
+      return {
+        ...of,
+        status: 'waiting',
+        reason: 'sleep',
+        delay: verdict.delay,
+        checkpoint: JSON.stringify(verdict.checkpoint),
+      };
+  }
 }
 
-function logFailure(log: Logger, { task, prepared }: Holding, error: TaskError): void {
+const SAYS = {
+  failed: 'task suspended',
+  ignored: 'task failed, which its step allows',
+  retry: 'task failed and is tried again',
+};
+
+function logFailure(
+  log: Logger,
+  { task, prepared }: Holding,
+  verdict: Extract<Verdict, { kind: keyof typeof SAYS }>,
+): void {
+  const { flow, seq, taskId, attempt } = task;
+  const { name, message } = verdict.error;
   log.warn(
-    {
-      execution: task.flow,
-      seq: task.seq,
-      flow: task.taskId,
-      program: prepared?.program,
-      attempt: task.attempt,
-      error: error.name,
-    },
-    `task suspended: ${error.message}`,
+    { execution: flow, seq, flow: taskId, program: prepared?.program, attempt, error: name },
+    `${SAYS[verdict.kind]}: ${message}`,
   );
 }

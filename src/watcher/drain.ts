@@ -3,7 +3,7 @@ import type { Logger } from '../log.ts';
 import type { Database } from '../sql/database.ts';
 import { returnTasks } from '../sql/leases.ts';
 import { HANDED_BACK } from './begin.ts';
-import { dropUnbegun, type Holding, type Holdings } from './holdings.ts';
+import { letGo, takeUnbegun, type Holding, type Holdings } from './holdings.ts';
 import type { Loop } from './loop.ts';
 import { leave, type Membership } from './membership.ts';
 
@@ -46,7 +46,9 @@ export function stopRunning(holdings: Holdings, reason: Error): void {
 }
 
 async function handBackUnbegun(deps: DrainDeps): Promise<void> {
-  await handBack(deps, dropUnbegun(deps.holdings), false);
+  const unbegun = takeUnbegun(deps.holdings);
+  await handBack(deps, unbegun, false);
+  for (const holding of unbegun) letGo(deps.holdings, holding);
 }
 
 async function handBack(

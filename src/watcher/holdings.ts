@@ -20,12 +20,14 @@ export interface Holding {
 interface Batch {
   no: number;
   open: number;
+  /** When the call answered, on the clock of performance.now(). */
+  at: number;
 }
 
 export interface Holdings {
   /** Claimed, their programs not known yet. */
   unprepared: Set<Holding>;
-  /** To begin, first in first out from `head` on. */
+  /** To begin, from `head` on: the most urgent first, of equals the first that came. */
   queue: Holding[];
   head: number;
   running: Set<Holding>;
@@ -49,8 +51,8 @@ export function countQueued(held: Holdings): number {
   return held.queue.length - held.head + held.unprepared.size;
 }
 
-export function take(held: Holdings, no: number, tasks: Claimed[]): void {
-  const batch = { no, open: tasks.length };
+export function take(held: Holdings, no: number, tasks: Claimed[], at: number): void {
+  const batch = { no, open: tasks.length, at };
   for (const task of tasks) held.unprepared.add({ task, batch });
 }
 
@@ -58,7 +60,12 @@ export function enqueue(held: Holdings, holding: Holding, prepared: Prepared): v
   // Otherwise it was handed back while its program was looked up.
   if (!held.unprepared.delete(holding)) return;
   holding.prepared = prepared;
-  held.queue.push(holding);
+  const { priority } = holding.task;
+  // Claims come in order of priority: only what is more urgent than the last has to be sorted in.
+  let at = held.queue.length;
+  while (at > held.head && held.queue[at - 1]!.task.priority > priority) at -= 1;
+  if (at === held.queue.length) held.queue.push(holding);
+  else held.queue.splice(at, 0, holding);
 }
 
 export function dequeue(held: Holdings): Holding | undefined {
@@ -100,26 +107,45 @@ export function restore(held: Holdings, { ended, closed }: Collected): void {
   held.closed = [...closed, ...held.closed];
 }
 
-/** Lets go of everything that has not begun, and returns it. */
-export function dropUnbegun(held: Holdings): Holding[] {
+/** Takes out everything that has not begun; the caller hands it back and then lets it go. */
+export function takeUnbegun(held: Holdings): Holding[] {
   const unbegun = listUnbegun(held);
   held.unprepared = new Set();
   held.queue = [];
   held.head = 0;
-  for (const holding of unbegun) letGo(held, holding);
   return unbegun;
+}
+
+/** All that has not ended. */
+export function listHeld(held: Holdings): Holding[] {
+  return [...held.running, ...listUnbegun(held)];
+}
+
+/** Lets go of one that has not begun; false when it is none of these. */
+export function drop(held: Holdings, holding: Holding): boolean {
+  const at = held.queue.indexOf(holding, held.head);
+  if (at >= 0) held.queue.splice(at, 1);
+  else if (!held.unprepared.delete(holding)) return false;
+  letGo(held, holding);
+  return true;
+}
+
+/** Whether something that was to begin soon has waited since before `time`: what runs takes longer than expected. */
+export function isOverdue(held: Holdings, time: number): boolean {
+  const next = held.queue[held.head];
+  return next !== undefined && next.batch.at < time;
 }
 
 /** Forgets all that is not running, recorded or not: it belongs to others now. */
 export function forget(held: Holdings): void {
-  dropUnbegun(held);
+  for (const holding of takeUnbegun(held)) letGo(held, holding);
   held.ended = [];
   held.closed = [];
 }
 
 /** All that the database should know as held by this watcher. */
 export function listKnown(held: Holdings): HeldTask[] {
-  const tasks = [...listUnbegun(held), ...held.running].map(({ task }) => task);
+  const tasks = listHeld(held).map(({ task }) => task);
   return [...tasks, ...held.ended.map(({ flow, seq, attempt }) => ({ flow, seq, attempt }))];
 }
 

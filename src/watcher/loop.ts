@@ -5,12 +5,17 @@ import { setImmediate as immediate, setTimeout as delay } from 'node:timers/prom
 import { isWatcherGone } from '../sql/advance.ts';
 import { isUnreachable } from '../sql/failures.ts';
 import { rejoin } from './membership.ts';
+import { countQueued } from './holdings.ts';
 import {
+  handBackOverdue,
+  hasOverdue,
   isDoubtDue,
   isWorthACall,
   makeTurn,
+  PATIENCE,
   prepareTasks,
   resolveDoubts,
+  type Purpose,
   type TurnDeps,
   type TurnState,
 } from './turn.ts';
@@ -27,6 +32,8 @@ export interface Loop {
   run(): Promise<void>;
   /** Something may have become ready. */
   wake(): void;
+  /** Something became ready that is more urgent than what is being claimed. */
+  hurry(): void;
   /** Claims nothing more. */
   close(): void;
   /** Ends `run` even with something unrecorded. */
@@ -36,6 +43,9 @@ export interface Loop {
 interface LoopState extends TurnState {
   /** Calls under way. */
   inFlight: number;
+  /** Something urgent waits for a call of its own, and whether one is under way. */
+  hurried: boolean;
+  hurrying: boolean;
   /** Counts the reasons to look for ready tasks; `answered` is the count up to which a look found nothing more. */
   reasons: number;
   answered: number;
@@ -56,6 +66,8 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
     closed: false,
     doubts: [],
     inFlight: 0,
+    hurried: false,
+    hurrying: false,
     reasons: 1,
     answered: 0,
     pause: 0,
@@ -70,13 +82,18 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
     state.abandoned || (state.closed && state.inFlight + holdings.running.size + holdings.ended.length === 0);
   return {
     wake,
+    hurry() {
+      state.hurried = true;
+      wake();
+    },
     async run() {
       while (!isDone()) {
         // Programs that end at once do so before the next call, and are recorded together.
         await immediate();
+        hurry(deps, state);
         launch(deps, state);
         if (isDone()) break;
-        if (await waker.sleep(untilPoll(deps))) state.reasons += 1;
+        if (await sleep(deps)) state.reasons += 1;
       }
     },
     close() {
@@ -93,11 +110,18 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
 /** Sends the next call when it is worth one; its end wakes the loop. */
 function launch(deps: TurnDeps & LoopDeps, state: LoopState): void {
   const look = state.reasons !== state.answered;
-  if (!mayLaunch(deps, state) || !(isDoubtDue(state) || isWorthACall(deps, state, look))) return;
-  state.inFlight += 1;
-  void fly(deps, state, look).finally(() => {
-    state.inFlight -= 1;
-    deps.waker.wake();
+  if (!mayLaunch(deps, state)) return;
+  if (!(isDoubtDue(state) || hasOverdue(deps) || isWorthACall(deps, state, look))) return;
+  void fly(deps, state, look ? 'look' : 'record');
+}
+
+/** Sends a small call for what is urgent, whatever else is under way: the large ones take their time. */
+function hurry(deps: TurnDeps & LoopDeps, state: LoopState): void {
+  if (!state.hurried || state.hurrying || state.closed || state.pause > 0 || state.doubts.length > 0) return;
+  state.hurried = false;
+  state.hurrying = true;
+  void fly(deps, state, 'urgent').finally(() => {
+    state.hurrying = false;
   });
 }
 
@@ -106,23 +130,36 @@ function mayLaunch({ holdings }: TurnDeps, { inFlight, pause, doubts }: LoopStat
   return inFlight === 1 && pause === 0 && doubts.length === 0 && holdings.ended.length >= SECOND_CALL;
 }
 
-async function fly(deps: TurnDeps & LoopDeps, state: LoopState, look: boolean): Promise<void> {
+/** One flight, from what must come before the call to whatever the database answers; its end wakes the loop. */
+async function fly(deps: TurnDeps & LoopDeps, state: LoopState, purpose: Purpose): Promise<void> {
   const { reasons } = state;
+  state.inFlight += 1;
   try {
     await resolveDoubts(deps, state);
+    await handBackOverdue(deps);
     await prepareTasks(deps, []);
-    const drained = await makeTurn(deps, state, look);
+    const drained = await makeTurn(deps, state, purpose);
     if (!drained) state.reasons += 1;
-    else if (look && state.reasons === reasons) state.answered = reasons;
+    else if (purpose === 'look' && state.reasons === reasons) state.answered = reasons;
     if (state.pause > 0) deps.log.info('the database is back');
     state.pause = 0;
   } catch (error) {
     await recover(deps, state, error as Error);
+  } finally {
+    state.inFlight -= 1;
+    deps.waker.wake();
   }
 }
 
+/** Sleeps until woken or until the next poll; true when a poll is due. */
+async function sleep({ waker, holdings, pollInterval }: LoopDeps): Promise<boolean> {
+  if (countQueued(holdings) === 0) return waker.sleep(untilPoll(pollInterval));
+  await waker.sleep(PATIENCE + 1);
+  return false;
+}
+
 /** Jittered, so that watchers started together do not look together. */
-function untilPoll({ pollInterval }: LoopDeps): number {
+function untilPoll(pollInterval: number): number {
   return pollInterval * (0.75 + Math.random() * 0.5);
 }
 

@@ -10,6 +10,8 @@ export interface Membership extends MembershipOptions {
   id: number;
   /** Live watchers of the same pool besides this one, as of the last heartbeat. */
   others: number;
+  /** When the lease was last renewed, on the clock of performance.now(). */
+  renewed: number;
   timers: NodeJS.Timeout[];
 }
 
@@ -26,13 +28,14 @@ export interface MembershipOptions {
 }
 
 export function makeMembership(options: MembershipOptions): Membership {
-  return { ...options, id: 0, others: 0, timers: [] };
+  return { ...options, id: 0, others: 0, renewed: performance.now(), timers: [] };
 }
 
 /** Joins, and keeps the lease from now on. A third of the lease between heartbeats leaves two to lose. */
 export async function join(member: Membership): Promise<void> {
   const { lease } = member.record;
   member.id = await joinWatchers(member.db, member.record);
+  member.renewed = performance.now();
   await lookAfterOthers(member);
   member.timers = [
     every(lease / 3, () => beat(member), member.log),
@@ -44,6 +47,7 @@ export async function join(member: Membership): Promise<void> {
 export async function rejoin(member: Membership): Promise<void> {
   member.onGone();
   member.id = await joinWatchers(member.db, member.record);
+  member.renewed = performance.now();
   member.log.warn({ watcher: member.id }, 'the lease had run out: joined again as another watcher');
 }
 
@@ -57,6 +61,7 @@ export async function leave(member: Membership): Promise<void> {
 async function beat(member: Membership): Promise<void> {
   const { alive, others } = await heartbeat(member.db, member.id, member.record.lease);
   member.others = others;
+  if (alive) member.renewed = performance.now();
   if (!alive && member.timers.length > 0) member.onGone();
 }
 

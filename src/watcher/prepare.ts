@@ -1,5 +1,5 @@
 // Adds to claimed tasks what their rows do not say: program, step, and the input of programs that read it. One statement a kind, for the whole batch.
-import type { Json } from '../dag/vocabulary.ts';
+import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import type { Claimed, Ended } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
 import { readPlans, readPrograms, readResults, type PlannedTask } from '../sql/plans.ts';
@@ -9,6 +9,7 @@ export interface Prepared {
   /** null: no definition row names the program. */
   program: string | null;
   step: string;
+  options: JsonObject | null;
   input: Json;
 }
 
@@ -37,14 +38,16 @@ async function findPrograms(
   await loadPlans(db, plans, tasks);
   const byHand = tasks.filter((task) => task.version === null);
   const found = byHand.length > 0 ? await readPrograms(db, byHand) : [];
-  const handMade = new Map(
-    byHand.map((task, i) => [task, found[i] ?? { step: task.taskSeq, program: null }]),
-  );
+  const handMade = new Map(byHand.map((task, i) => [task, found[i] ?? unknownOf(task)]));
   return tasks.map((task) => handMade.get(task) ?? planned(plans, task));
 }
 
 function planned(plans: Map<string, Plan>, task: Claimed): Omit<Prepared, 'input'> {
-  return plans.get(task.version!)?.get(task.seq) ?? { step: task.taskSeq, program: null };
+  return plans.get(task.version!)?.get(task.seq) ?? unknownOf(task);
+}
+
+function unknownOf(task: Claimed): Omit<Prepared, 'input'> {
+  return { step: task.taskSeq, program: null, options: null };
 }
 
 /** A version never changes, so what was read once stays right; the oldest are forgotten. */

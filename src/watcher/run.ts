@@ -1,10 +1,11 @@
 // Runs one claimed task: from the row's program name and parameter text to an outcome. Called by the loop.
 // Whatever a program does, `runTask` answers with an outcome and never throws.
-import type { Outcome } from '../dag/outcome.ts';
+import type { Outcome, TaskError } from '../dag/outcome.ts';
 import type { Json, Problem } from '../dag/vocabulary.ts';
 import { ProgramError } from '../programs/program-error.ts';
 import type { Context, Program, ProgramLog } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
+import { isLater } from '../programs/later.ts';
 import type { Registry } from '../programs/registry.ts';
 import { writeJson } from './result.ts';
 import { makeStop, type Stop } from './stop.ts';
@@ -18,6 +19,8 @@ export interface Attempt {
   parameters: string;
   /** Needed only when the program declares `readsInput`. */
   input?: Json;
+  /** What the last attempt left. */
+  checkpoint?: Json;
   /** 1 for the first attempt. */
   attempt: number;
   idempotencyKey: string;
@@ -33,9 +36,18 @@ export interface Limits {
   resultBytes?: number;
 }
 
-/** An outcome that carries a result also as the JSON text that was checked, so that it is written once. */
+/** How the attempt itself ended. A result comes also as the JSON text that was checked, so that it is written once. */
 export type RanOutcome =
-  Exclude<Outcome, { kind: 'finished' }> | { kind: 'finished'; result: Json; text: string };
+  | { kind: 'finished'; result: Json; text: string }
+  | ({ kind: 'failed'; error: TaskError } & Retriable)
+  | Extract<Outcome, { kind: 'sleep' }>;
+
+/** What the failure itself says of trying again. */
+interface Retriable {
+  retryable: boolean;
+  /** Milliseconds that the program asked to wait. */
+  after?: number;
+}
 
 const RESULT_LIMIT = 1024 * 1024;
 // A longer timer would overflow Node's 32 bits and fire at once; this is 24 days.
@@ -61,7 +73,7 @@ export async function runTask(
     );
     return finish(program, result, limits.resultBytes ?? RESULT_LIMIT);
   } catch (thrown) {
-    return { kind: 'failed', error: describeError(thrown) };
+    return { kind: 'failed', error: describeError(thrown), ...readRetriable(thrown) };
   }
 }
 
@@ -103,6 +115,7 @@ function makeContext(attempt: Attempt, params: unknown, program: Program, stop: 
     get signal() {
       return stop.signal;
     },
+    checkpoint: attempt.checkpoint ?? null,
     attempt: attempt.attempt,
     idempotencyKey: attempt.idempotencyKey,
     execution: attempt.execution,
@@ -142,9 +155,30 @@ function timedOut(program: Program, timeout: number): Error {
 }
 
 function finish(program: Program, result: unknown, limit: number): RanOutcome {
+  if (isLater(result))
+    return {
+      kind: 'sleep',
+      delay: result.delay,
+      checkpoint: storableCheckpoint(program, result.checkpoint, limit),
+    };
   const written = writeJson(result, limit);
   if ('problem' in written) throw refuse('ResultError', `the result of ${program.name} ${written.problem}`);
   return { kind: 'finished', result: (result ?? null) as Json, text: written.text };
+}
+
+function storableCheckpoint(program: Program, checkpoint: unknown, limit: number): Json {
+  const written = writeJson(checkpoint, limit);
+  if ('problem' in written)
+    throw refuse('ResultError', `the checkpoint of ${program.name} ${written.problem}`);
+  return JSON.parse(written.text) as Json;
+}
+
+function readRetriable(thrown: unknown): Retriable {
+  const { retryable, delay } = (thrown instanceof ProgramError ? thrown : {}) as {
+    retryable?: boolean;
+    delay?: number;
+  };
+  return { retryable: retryable !== false, ...(typeof delay === 'number' ? { after: delay } : {}) };
 }
 
 // The engine's own refusals: where in the engine they were raised helps nobody, so they carry no stack.
@@ -154,5 +188,6 @@ function refuse(name: string, message: string, problems?: Problem[]): Error {
     : undefined;
   const error = new ProgramError(message, details ? { name, details } : { name });
   delete error.stack;
-  return error;
+  // Only a time-out may go better the next time.
+  return Object.assign(error, { retryable: name === 'TimeoutError' });
 }

@@ -10,12 +10,17 @@ import type { Hint } from '../sql/wake.ts';
 import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
+import { watchForCancels } from './cancel.ts';
 import { drain, stopRunning } from './drain.ts';
-import { forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
+import { countQueued, forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
+import { runTask } from './run.ts';
+import { makeTimekeeper } from './timekeeper.ts';
+import { findTracer, traceExecutions, traceTasks } from './trace.ts';
+import type { OnTurn } from './turn.ts';
 import { makeWaker } from './waker.ts';
 
 export interface WatcherOptions {
@@ -36,6 +41,23 @@ export interface WatcherOptions {
   lostLimit?: number;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
+  /** Told of every turn of the loop, for metrics. */
+  onTurn?: OnTurn;
+}
+
+/** How a watcher stands. */
+export interface WatcherState {
+  workers: number;
+  /** Tasks whose programs run. */
+  running: number;
+  /** Tasks held and not begun. */
+  queued: number;
+  /** Ended tasks that are not recorded yet. */
+  unrecorded: number;
+  /** Milliseconds since the lease was last renewed. */
+  leaseAge: number;
+  /** Live watchers of the same pool besides this one. */
+  others: number;
 }
 
 export interface Watcher {
@@ -44,6 +66,7 @@ export interface Watcher {
   stop(grace: number): Promise<void>;
   /** Something of this priority became ready in a pool, in this process. */
   hint(pool: string, priority: number): void;
+  look(): WatcherState;
 }
 
 const LOST_LIMIT = 3;
@@ -51,14 +74,15 @@ const LOST_LIMIT = 3;
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, membership, position, loop, returned } = parts;
+  const { holdings, membership, position, loop, returned, timekeeper } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
+  let uncancellable = () => {};
 
   const hint = (hinted: string, priority: number) => {
     if (hinted !== pool) return;
-    position.hint(priority);
-    loop.wake();
+    if (position.hint(priority)) loop.hurry();
+    else loop.wake();
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
@@ -69,59 +93,89 @@ export function makeWatcher(options: WatcherOptions): Watcher {
 
   return {
     hint,
+    look: () => lookAt(parts, options.workers),
     async start() {
       await join(membership);
       deaf = keepListening(options.url, hear, () => loop.wake(), log);
       running = loop.run();
+      timekeeper.start();
+      uncancellable = watchForCancels({ db, holdings, membership, onDropped: () => loop.wake(), log });
       log.info({ watcher: membership.id, pool, workers: options.workers }, 'watching');
     },
     async stop(grace) {
       parts.close();
       await deaf();
       await drain({ db, holdings, membership, loop, running, returned, log }, grace);
+      uncancellable();
     },
+  };
+}
+
+function lookAt({ holdings, membership }: ReturnType<typeof makeParts>, workers: number): WatcherState {
+  return {
+    workers,
+    running: holdings.running.size,
+    queued: countQueued(holdings),
+    unrecorded: holdings.ended.length,
+    leaseAge: performance.now() - membership.renewed,
+    others: membership.others,
   };
 }
 
 /** The pieces that share what the watcher holds. */
 function makeParts(options: WatcherOptions) {
   const { db, log, registry, workers, pool, pollInterval } = options;
-  const waker = makeWaker();
-  const holdings = makeHoldings();
-  const ahead = makeAhead();
-  const position = makeClaimPosition();
-  const returned: Holding[] = [];
-  let closed = false;
-  const membership = makeOwnMembership(options, holdings, () => loop.wake());
-  const onReturned = (holding: Holding) => returned.push(holding);
-  const beginNext = makeBegin({
-    registry,
-    holdings,
-    ahead,
-    waker,
-    workers,
+  const shared = {
+    db,
     log,
-    isClosed: () => closed,
-    onReturned,
+    registry,
+    workers,
+    pool,
+    pollInterval,
+    holdings: makeHoldings(),
+    ahead: makeAhead(),
+    waker: makeWaker(),
+    ...addTraces(options),
+  };
+  const { holdings } = shared;
+  const returned: Holding[] = [];
+  const closing = { closed: false };
+  const wake = () => loop.wake();
+  const hinter = makeHinter(db, log);
+  const membership = makeOwnMembership(options, holdings, wake);
+  const position = makeClaimPosition();
+  const onReady = (ready: string, priority: number) => {
+    hinter.hint(ready, priority);
+    if (ready === pool) wake();
+  };
+  const timekeeper = makeTimekeeper({ ...shared, onReady });
+  const beginNext = makeBegin({
+    ...shared,
+    isClosed: () => closing.closed,
+    onDelayed: (delay) => timekeeper.expect(delay),
+    onReturned: (holding) => returned.push(holding),
   });
   const prepare = makePrepare(db, registry);
-  const hinter = makeHinter(db, log);
-  const loop = makeLoop({
-    db,
-    pool,
-    workers,
-    pollInterval,
-    membership,
-    holdings,
-    ahead,
-    position,
-    waker,
-    beginNext,
-    log,
-    prepare,
-    hinter,
-  });
-  return { holdings, position, membership, loop, returned, close: () => (closed = true) };
+  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
+  const close = () => {
+    closing.closed = true;
+    timekeeper.stop();
+  };
+  return { timekeeper, holdings, position, membership, loop, returned, close };
+}
+
+/** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */
+function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: typeof runTask; onTurn?: OnTurn } {
+  const tracer = findTracer(release);
+  if (tracer === undefined) return { run: runTask, ...(onTurn ? { onTurn } : {}) };
+  const trace = traceExecutions(tracer, db, log);
+  return {
+    run: traceTasks(tracer, runTask),
+    onTurn(call, answer, ms) {
+      onTurn?.(call, answer, ms);
+      trace(call.ended);
+    },
+  };
 }
 
 function makeOwnMembership(options: WatcherOptions, holdings: Holdings, wake: () => void): Membership {

@@ -1,5 +1,6 @@
 // The HTTP application over stand-ins for the registrar, for tests of what HTTP itself promises.
 import { makeApp, type AppDeps } from '../../src/http/app.ts';
+import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
 
@@ -10,6 +11,13 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
   const registered: RegisterRequest[] = [];
   const listed: ListRequest[] = [];
   const logged: object[] = [];
+  const controlled: { verb: string; [key: string]: unknown }[] = [];
+  const verb =
+    (name: string) =>
+    async (what: { id: string }): Promise<Controlled> => {
+      controlled.push({ verb: name, ...what });
+      return { id: what.id, status: 'running' };
+    };
   const app = await makeApp({
     register: async (request) => {
       registered.push(request);
@@ -33,9 +41,20 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       graph: refuseAll,
       versions: refuseAll,
     },
+    control: {
+      pause: verb('pause'),
+      resume: verb('resume'),
+      abort: verb('abort'),
+      rerun: verb('rerun'),
+      skip: verb('skip'),
+    },
+    rerunMany: async (request) => {
+      controlled.push({ verb: 'rerunMany', ...request });
+      return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
+    },
     findUnreadiness: async () => null,
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
     ...rest,
   });
-  return { app, registered, listed, logged };
+  return { app, registered, listed, logged, controlled };
 }

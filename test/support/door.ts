@@ -7,12 +7,13 @@ export interface Door {
   url: string;
   /** Breaks every connection and refuses new ones. */
   shut: () => Promise<void>;
-  open: () => Promise<void>;
+  /** Opens it again, to where it led before or to the server of another address. */
+  open: (elsewhere?: string) => Promise<void>;
 }
 
 /** An open door to the server of `url`. */
 export async function makeDoor(url: string): Promise<Door> {
-  const target = new URL(url);
+  let target = new URL(url);
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(Number(target.port || 5432), target.hostname);
@@ -37,7 +38,10 @@ export async function makeDoor(url: string): Promise<Door> {
   outside.port = String(port);
   return {
     url: outside.href,
-    open: async () => void (await listen(port)),
+    open: async (elsewhere = target.href) => {
+      target = new URL(elsewhere);
+      await listen(port);
+    },
     shut: async () => {
       const closed = once(server, 'close');
       server.close();

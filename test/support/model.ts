@@ -11,6 +11,8 @@ export interface TaskState {
   reason: string | null;
   /** Paused: neither claimed nor handed over. */
   hold?: boolean;
+  /** Waits for a time: not claimed, nor skipped, before it has come. */
+  timed?: boolean;
 }
 export type ModelState = ReadonlyMap<number, TaskState>;
 export type ModelStatus = 'running' | 'waiting' | 'success' | 'failed' | 'aborted';
@@ -38,7 +40,10 @@ export function setTask(
 
 /** Exec seqs of the tasks that may be claimed, ascending. */
 export function listRunnable(plan: readonly ModelTask[], state: ModelState): number[] {
-  return listMovable(plan, state).filter((execSeq) => !state.get(execSeq)?.hold);
+  return listMovable(plan, state).filter((execSeq) => {
+    const row = state.get(execSeq);
+    return !row?.hold && !row?.timed;
+  });
 }
 
 /** How many predecessors still hold a task back. */
@@ -46,7 +51,7 @@ export function countWaitingOn(task: ModelTask, state: ModelState): number {
   return task.depends.filter((predecessor) => !isSatisfied(predecessor, state)).length;
 }
 
-/** How many tasks can move by themselves: runnable, held, running, or waiting for something outside. */
+/** How many tasks can move by themselves: runnable, held, timed, running, or waiting for something outside. */
 export function countActive(plan: readonly ModelTask[], state: ModelState): number {
   const outside = [...state.values()].filter(
     ({ status, reason }) =>
@@ -87,7 +92,7 @@ export function judgeExecution(plan: readonly ModelTask[], before: ModelState): 
   return rows.every(({ status, reason }) => satisfies(status, reason)) ? 'success' : 'aborted';
 }
 
-/** Waiting tasks that nothing holds back, paused ones included. */
+/** Waiting tasks that no predecessor holds back, paused and timed ones included. */
 function listMovable(plan: readonly ModelTask[], state: ModelState): number[] {
   return plan
     .filter((task) => isReady(task, state) && !isToBeSkipped(task, state))
@@ -104,7 +109,7 @@ function isSatisfied(predecessor: number, state: ModelState): boolean {
 }
 
 function isToBeSkipped(task: ModelTask, state: ModelState): boolean {
-  if (task.depends.length === 0) return false;
+  if (task.depends.length === 0 || state.get(task.execSeq)?.timed) return false;
   return task.depends.every((predecessor) => {
     const row = state.get(predecessor);
     return row !== undefined && isSkipped(row.status, row.reason);
@@ -119,7 +124,5 @@ function isCircular(plan: readonly ModelTask[], state: ModelState): boolean {
 }
 
 function failWaiting(row: TaskState): TaskState {
-  return row.status === ExecStatus.wait
-    ? { ...row, status: ExecStatus.suspend, reason: 'failed' }
-    : row;
+  return row.status === ExecStatus.wait ? { ...row, status: ExecStatus.suspend, reason: 'failed' } : row;
 }

@@ -14,8 +14,8 @@ export type Edit =
 /** One watcher's part in a call: which of its tasks ended, how, and what it asks for. */
 export interface Turn {
   watcher: number;
-  /** One entry a held task, in order: finished, failed, or still running. */
-  outcomes: ('finished' | 'failed' | 'running')[];
+  /** One entry a held task, in order: finished, failed, to be tried again, or still running. */
+  outcomes: ('finished' | 'failed' | 'retry' | 'running')[];
   slots: number;
   want: number;
   urgent: number;
@@ -29,10 +29,19 @@ export type Move =
   | { kind: 'advance'; turns: Turn[] }
   | { kind: 'edit'; edits: Edit[] }
   | { kind: 'return'; watcher: number; outcomes: boolean[]; begun: boolean }
-  | { kind: 'rescue'; watcher: number };
+  | { kind: 'rescue'; watcher: number }
+  | { kind: 'admit' }
+  /** All timers come due. */
+  | { kind: 'fire' }
+  | { kind: 'control'; pick: number; verb: Verb; task: number; downstream: boolean };
+
+export type Verb = 'pause' | 'resume' | 'abort' | 'rerun' | 'skip';
 
 export interface Script {
   graphs: Step[][];
+  /** The graph of a flow with `max_running`, of which three executions are registered. */
+  limited: Step[];
+  maxRunning: number;
   watchers: number;
   moves: Move[];
 }
@@ -42,8 +51,10 @@ export function randomScripts(): fc.Arbitrary<Script> {
   return fc.record({
     graphs: fc.array(
       randomGraphs(8).map(({ steps }) => steps),
-      { minLength: 1, maxLength: 3 },
+      { minLength: 1, maxLength: 2 },
     ),
+    limited: randomGraphs(3).map(({ steps }) => steps),
+    maxRunning: fc.integer({ min: 1, max: 3 }),
     watchers: fc.integer({ min: 1, max: 3 }),
     moves: fc.array(randomMoves(), { minLength: 4, maxLength: 30, size: 'max' }),
   });
@@ -55,14 +66,26 @@ function randomMoves(): fc.Arbitrary<Move> {
     { weight: 5, arbitrary: randomEdits().map((edits): Move => ({ kind: 'edit', edits })) },
     { weight: 1, arbitrary: randomReturns() },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('rescue'), watcher: fc.nat(2) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('admit', 'fire') }) },
+    { weight: 5, arbitrary: randomControl() },
   );
+}
+
+function randomControl(): fc.Arbitrary<Move> {
+  return fc.record({
+    kind: fc.constant('control'),
+    pick: fc.nat(99),
+    verb: fc.constantFrom<Verb>('pause', 'resume', 'resume', 'abort', 'rerun', 'rerun', 'skip'),
+    task: fc.nat(99),
+    downstream: fc.boolean(),
+  });
 }
 
 /** Mostly one watcher's call, sometimes several at once. */
 function randomTurns(): fc.Arbitrary<Turn[]> {
   const turn = fc.record({
     watcher: fc.nat(2),
-    outcomes: fc.array(fc.constantFrom('finished', 'finished', 'finished', 'failed', 'running'), {
+    outcomes: fc.array(fc.constantFrom('finished', 'finished', 'finished', 'failed', 'retry', 'running'), {
       minLength: 8,
       maxLength: 8,
     }),
@@ -127,6 +150,15 @@ function randomInserts(pick: fc.Arbitrary<number>): fc.Arbitrary<Edit> {
     pick,
     seq: fc.nat(99),
     depends: fc.nat(99),
-    status: fc.constantFrom(0 as const, 0 as const, 0 as const, 0 as const, 1 as const, 2 as const, 3 as const, 9 as const),
+    status: fc.constantFrom(
+      0 as const,
+      0 as const,
+      0 as const,
+      0 as const,
+      1 as const,
+      2 as const,
+      3 as const,
+      9 as const,
+    ),
   });
 }

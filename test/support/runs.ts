@@ -1,5 +1,6 @@
 // Flows, executions and watchers for tests of the SQL: defines and registers without a registrar, calls without a loop.
 import { randomUUID } from 'node:crypto';
+import type { Pool, PoolClient } from 'pg';
 import { v7 } from 'uuid';
 import { expand } from '../../src/dag/expand.ts';
 import type { PlanTask, Step } from '../../src/dag/vocabulary.ts';
@@ -79,8 +80,8 @@ export const FURTHER_ON: Position = { priority: -20, flow: '!' };
 
 export interface TestWatcher {
   id: number;
-  /** One call, with settings that take everything from the head unless told otherwise. */
-  call: (rest?: Partial<AdvanceCall>) => Promise<AdvanceAnswer>;
+  /** One call, with settings that take everything from the head unless told otherwise; in the given transaction, or its own. */
+  call: (rest?: Partial<AdvanceCall>, tx?: PoolClient) => Promise<AdvanceAnswer>;
 }
 
 /** Joins a watcher; each of its calls has a batch number of its own. */
@@ -94,8 +95,14 @@ export async function joinWatcher(db: Database, pool = 'default'): Promise<TestW
     lease: 3_600_000,
   });
   let claim = 0;
-  const call = (rest: Partial<AdvanceCall> = {}) => advance(db, { ...everything(id, pool), claim: ++claim, ...rest });
+  const call = (rest: Partial<AdvanceCall> = {}, tx?: PoolClient) =>
+    advance(tx ? within(db, tx) : db, { ...everything(id, pool), claim: ++claim, ...rest });
   return { id, call };
+}
+
+/** The database as one open transaction sees it. */
+function within(db: Database, tx: PoolClient): Database {
+  return { ...db, pool: tx as unknown as Pool };
 }
 
 function everything(watcher: number, pool: string): AdvanceCall {
@@ -104,6 +111,7 @@ function everything(watcher: number, pool: string): AdvanceCall {
     pool,
     slots: 1_000,
     want: 1_000,
+    most: 1_000,
     urgent: 19,
     from: HEAD,
     claim: 0,
@@ -112,21 +120,39 @@ function everything(watcher: number, pool: string): AdvanceCall {
   };
 }
 
+const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null };
+
 /** The attempt ended well. */
 export function finished({ flow, seq, attempt }: Claimed, result: string | null = null): Ended {
-  return { flow, seq, attempt, status: 'finished', age: 5, result, error: null };
+  return { ...NOTHING, flow, seq, attempt, status: 'finished', age: 5, result };
 }
 
 /** The attempt ended with an error. */
 export function failed({ flow, seq, attempt }: Claimed): Ended {
   const error = JSON.stringify({ name: 'ProgramError', message: 'no luck' });
-  return { flow, seq, attempt, status: 'failed', age: 5, result: null, error };
+  return { ...NOTHING, flow, seq, attempt, status: 'failed', reason: 'failed', age: 5, error };
+}
+
+/** The attempt failed, and the task is to be tried again in an hour. */
+export function toBeRetried({ flow, seq, attempt }: Claimed): Ended {
+  const error = JSON.stringify({ name: 'ProgramError', message: 'no luck' });
+  return {
+    ...NOTHING,
+    flow,
+    seq,
+    attempt,
+    status: 'waiting',
+    reason: 'retry',
+    age: 5,
+    error,
+    delay: 3_600_000,
+  };
 }
 
 /** Takes and finishes everything that becomes ready; returns `flow/seq` in the order of claiming. */
 export async function runAll(watcher: TestWatcher, first: Claimed[] = []): Promise<string[]> {
   const ran: string[] = [];
-  for (let ended = first.map((task) => finished(task)); ; ) {
+  for (let ended = first.map((task) => finished(task)); ;) {
     const { claimed } = await watcher.call({ ended });
     if (claimed.length === 0) return ran;
     ran.push(...claimed.map(({ flow, seq }) => `${flow}/${seq}`));

@@ -1,26 +1,36 @@
 // Plays a script twice at once: on Postgres and on the pure model. The model test compares the two after every move.
-import type { PoolClient } from 'pg';
 import { ExecStatus } from '../../src/dag/vocabulary.ts';
+import { admitExecutions } from '../../src/sql/admit.ts';
 import { type Claimed, type Ended, HEAD } from '../../src/sql/advance.ts';
 import type { Database } from '../../src/sql/database.ts';
 import { isRetryable } from '../../src/sql/failures.ts';
 import { rescueTasks, returnStrays, returnTasks } from '../../src/sql/leases.ts';
-import { listRunnable, type ModelTask, settleDown, type TaskState } from './model.ts';
-import type { Edit, Move, Script, Turn } from './moves.ts';
-import { failed, finished, FURTHER_ON, joinWatcher, planFlow, registerOne, type TestWatcher } from './runs.ts';
+import { fireTimers } from '../../src/sql/timers.ts';
+import {
+  admitOldest,
+  blank,
+  listClaimable,
+  type ModelExecution,
+  rowOf,
+  runnableKeys,
+  settleAll,
+} from './ledger.ts';
+import { countWaitingOn } from './model.ts';
+import { controlBoth } from './controller.ts';
+import type { Move, Script, Turn } from './moves.ts';
+import { editByHand } from './operator.ts';
+import {
+  failed,
+  finished,
+  FURTHER_ON,
+  joinWatcher,
+  type PlannedFlow,
+  planFlow,
+  registerOne,
+  type TestWatcher,
+  toBeRetried,
+} from './runs.ts';
 
-/** What the engine's books say of a row besides its status. */
-interface Books {
-  attempt: number;
-  lost: number;
-  watcher: number | null;
-}
-interface ModelExecution {
-  id: string;
-  plan: ModelTask[];
-  rows: Map<number, TaskState>;
-  books: Map<number, Books>;
-}
 interface Hand {
   watcher: TestWatcher;
   held: Claimed[];
@@ -32,30 +42,42 @@ export interface World {
   db: Database;
   executions: ModelExecution[];
   hands: Hand[];
+  /** The flow with `max_running`. */
+  flow: string;
+  maxRunning: number;
 }
-
-const blank = (): Books => ({ attempt: 0, lost: 0, watcher: null });
 
 /** Registers an execution of each graph and joins the watchers. */
 export async function beginWorld(db: Database, script: Script): Promise<World> {
   const executions: ModelExecution[] = [];
-  for (const steps of script.graphs) {
-    const planned = await planFlow(db, steps);
-    executions.push({
-      id: await registerOne(db, planned),
-      plan: planned.plan.map(({ execSeq, depends }) => ({ execSeq, depends })),
-      rows: new Map(planned.plan.map(({ execSeq }) => [execSeq, { status: ExecStatus.wait, reason: null }])),
-      books: new Map(planned.plan.map(({ execSeq }) => [execSeq, blank()])),
-    });
-  }
+  for (const steps of script.graphs)
+    executions.push(await beginExecution(db, await planFlow(db, steps), null));
+  const limited = await planFlow(db, script.limited, { maxRunning: script.maxRunning });
+  for (let n = 0; n < 3; n++)
+    executions.push(await beginExecution(db, limited, n < script.maxRunning ? 1 : 0));
   const hands: Hand[] = [];
   for (let n = 0; n < script.watchers; n++) hands.push(await joinHand(db));
-  return { db, executions, hands };
+  return { db, executions, hands, flow: limited.flow, maxRunning: script.maxRunning };
+}
+
+async function beginExecution(
+  db: Database,
+  planned: PlannedFlow,
+  place: number | null,
+): Promise<ModelExecution> {
+  return {
+    id: await registerOne(db, planned),
+    plan: planned.plan.map(({ execSeq, depends }) => ({ execSeq, depends })),
+    rows: new Map(planned.plan.map(({ execSeq }) => [execSeq, { status: ExecStatus.wait, reason: null }])),
+    books: new Map(planned.plan.map(({ execSeq }) => [execSeq, blank()])),
+    place,
+    paused: false,
+  };
 }
 
 /** Leaves nothing that the next world's watchers could take. */
 export async function endWorld({ db }: World): Promise<void> {
-  for (const table of ['kr_task_stat', 'kr_flow_stat', 'kr_claim', 'kr_watcher'])
+  for (const table of ['kr_task_stat', 'kr_timer', 'kr_flow_stat', 'kr_claim', 'kr_watcher'])
     await db.pool.query(`delete from ${table}`);
 }
 
@@ -65,24 +87,28 @@ async function joinHand(db: Database): Promise<Hand> {
 
 /** Makes one move on both sides; returns complaints about the answers. */
 export async function makeMove(world: World, move: Move): Promise<string[]> {
-  switch (move.kind) {
-    case 'advance':
-      return advanceTogether(world, move.turns);
-    case 'edit':
-      return editByHand(world, move.edits);
-    case 'return':
-      return giveBack(world, move);
-    case 'rescue':
-      return rescueFrom(world, handOf(world, move.watcher));
+  if (move.kind === 'advance') return advanceTogether(world, move.turns);
+  if (move.kind === 'return') return giveBack(world, move);
+  if (move.kind === 'rescue') return rescueFrom(world, handOf(world, move.watcher));
+  if (move.kind === 'admit') return admit(world);
+  if (move.kind === 'fire') return fire(world);
+  if (move.kind === 'control') {
+    const complaints = await controlBoth(world.db, world.executions, move);
+    settleAll(world);
+    return complaints;
   }
+  await editByHand(world.db, world.executions, move.edits);
+  settleAll(world);
+  return [];
 }
 
 /** Finishes whatever can still be run. */
 export async function runToQuiescence(world: World): Promise<string[]> {
   const complaints: string[] = [];
   const turn = { outcomes: [], slots: 100, want: 100, urgent: 19, head: false, lost: false };
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     more = false;
+    complaints.push(...(await admit(world)), ...(await fire(world)));
     for (const watcher of world.hands.keys()) {
       complaints.push(...(await advanceTogether(world, [{ ...turn, watcher }])));
       more ||= world.hands[watcher]!.held.length > 0;
@@ -91,13 +117,33 @@ export async function runToQuiescence(world: World): Promise<string[]> {
   return complaints;
 }
 
+async function fire(world: World): Promise<string[]> {
+  for (const { rows } of world.executions) for (const row of rows.values()) row.timed = false;
+  settleAll(world);
+  await world.db.pool.query(`update kr_timer set due_ts = now() - interval '1 second'`);
+  const { next } = await fireTimers(world.db, 1_000);
+  return next === undefined ? [] : ['a timer was left'];
+}
+
+async function admit(world: World): Promise<string[]> {
+  const waiting = world.executions.filter(({ place }) => place === 0);
+  admitOldest(world, world.maxRunning);
+  const expected = waiting.filter(({ place }) => place === 1).length;
+  const admitted = await admitExecutions(world.db, [world.flow]);
+  return admitted === expected ? [] : [`admitted ${admitted} executions, expected ${expected}`];
+}
+
 const handOf = ({ hands }: World, pick: number): Hand => hands[pick % hands.length]!;
 
 async function advanceTogether(world: World, turns: Turn[]): Promise<string[]> {
   const parts = [...new Map(turns.map((turn) => [handOf(world, turn.watcher), turn]))];
   const complaints: string[] = [];
   for (const [hand] of parts) complaints.push(...(await returnStraysOf(world, hand)));
-  const calls = parts.map(([hand, turn]) => ({ hand, turn, ended: endTasks(hand, turn) }));
+  const calls = parts.map(([hand, turn]) => ({
+    hand,
+    turn,
+    ended: endTasks(hand, turn, parts.length === 1),
+  }));
   const answers = await Promise.all(calls.map(({ hand, turn, ended }) => callUntilDone(hand, turn, ended)));
   for (const [at, { hand, ended }] of calls.entries())
     complaints.push(...settle(world, hand, ended, answers[at]!.late));
@@ -126,32 +172,60 @@ async function callUntilDone(hand: Hand, { slots, want, urgent, head }: Turn, en
   }
 }
 
-/** Those of the watcher's tasks that end with this call, and those of which it does not know whether they did. */
-function endTasks(hand: Hand, { outcomes }: Turn): Ended[] {
+/**
+ * Those of the watcher's tasks that end with this call, and those of which it does not know whether they did. Of calls at once none
+ * retries: whether a task whose predecessor ends meanwhile waits for a time as well depends on who comes first.
+ */
+function endTasks(hand: Hand, { outcomes }: Turn, alone: boolean): Ended[] {
   const ended = [...hand.pending];
   hand.held = hand.held.filter((task, at) => {
     const outcome = outcomes[at] ?? 'finished';
-    if (outcome === 'finished') ended.push(finished(task));
+    if (outcome === 'finished' || (outcome === 'retry' && !alone)) ended.push(finished(task));
+    if (outcome === 'retry' && alone) ended.push(toBeRetried(task));
     if (outcome === 'failed') ended.push(failed(task));
     return outcome === 'running';
   });
   return ended;
 }
 
+const TARGETS = {
+  finished: ExecStatus.finish,
+  failed: ExecStatus.suspend,
+  ignored: ExecStatus.ignore,
+  waiting: ExecStatus.wait,
+};
+
+/** Not when it waits for a predecessor besides, nor when an answer that is sent again finds it ready. */
+function mayWaitForTime(world: World, { flow, seq }: Ended): boolean {
+  const execution = world.executions.find(({ id }) => id === flow);
+  const task = execution?.plan.find(({ execSeq }) => execSeq === Number(seq));
+  if (!execution || !task) return false;
+  return countWaitingOn(task, execution.rows) === 0 && !listClaimable(execution).includes(task.execSeq);
+}
+
 function settle(world: World, hand: Hand, ended: Ended[], late: { flow: string; seq: string }[]): string[] {
   const expected: string[] = [];
+  const timed = ended.filter((task) => task.status === 'waiting' && mayWaitForTime(world, task));
   for (const { flow, seq, attempt, status } of ended) {
-    const target = status === 'finished' ? ExecStatus.finish : ExecStatus.suspend;
+    const target = TARGETS[status];
     const { row, books } = rowOf(world, flow, seq);
     const ours = books?.watcher === hand.watcher.id && books.attempt === attempt;
     if (row && ours && row.status === ExecStatus.running) {
       row.status = target;
       row.reason = status === 'failed' ? 'failed' : null;
+      if (status === 'waiting') books.retried += 1;
     } else if (!row || !ours || row.status !== target) expected.push(`${flow}/${seq}`);
+  }
+  for (const { flow, seq, attempt } of timed) {
+    const { row, books } = rowOf(world, flow, seq);
+    if (row?.status === ExecStatus.wait && books?.watcher === hand.watcher.id && books.attempt === attempt)
+      row.timed = true;
   }
   settleAll(world);
   const told = late.map(({ flow, seq }) => `${flow}/${seq}`);
-  return told.toSorted().join() === expected.toSorted().join() ? [] : [`late: told ${told.join()}, expected ${expected.join()}`];
+  return told.toSorted().join() === expected.toSorted().join()
+    ? []
+    : [`late: told ${told.join()}, expected ${expected.join()}`];
 }
 
 function takeTasks(world: World, hand: Hand, claimed: Claimed[], able: Set<string>): string[] {
@@ -163,7 +237,8 @@ function takeTasks(world: World, hand: Hand, claimed: Claimed[], able: Set<strin
     row.status = ExecStatus.running;
     books.watcher = hand.watcher.id;
     books.attempt += 1;
-    if (books.attempt !== attempt) complaints.push(`${flow}/${seq} is attempt ${attempt}, expected ${books.attempt}`);
+    if (books.attempt !== attempt)
+      complaints.push(`${flow}/${seq} is attempt ${attempt}, expected ${books.attempt}`);
   }
   return complaints;
 }
@@ -188,7 +263,8 @@ async function giveBack(world: World, move: Extract<Move, { kind: 'return' }>): 
   let expected = 0;
   for (const { flow, seq, attempt } of tasks) {
     const { row, books } = rowOf(world, flow, seq);
-    if (row?.status !== ExecStatus.running || books?.watcher !== hand.watcher.id || books.attempt !== attempt) continue;
+    if (row?.status !== ExecStatus.running || books?.watcher !== hand.watcher.id || books.attempt !== attempt)
+      continue;
     putBack(world, flow, seq, move.begun);
     expected += 1;
   }
@@ -215,7 +291,10 @@ async function rescueFrom(world: World, hand: Hand): Promise<string[]> {
     row!.reason = books!.lost < 3 ? null : 'failed';
   }
   settleAll(world);
-  await world.db.pool.query(`update kr_watcher set lease_until = now() - interval '1 second' where watcher_id = $1`, [id]);
+  await world.db.pool.query(
+    `update kr_watcher set lease_until = now() - interval '1 second' where watcher_id = $1`,
+    [id],
+  );
   const rescued = await rescueTasks(world.db, 3);
   world.hands[world.hands.indexOf(hand)] = await joinHand(world.db);
   return rescued.length === lost.length ? [] : [`rescued ${rescued.length} tasks of ${lost.length}`];
@@ -226,102 +305,5 @@ function listHeld({ executions }: World, { watcher }: Hand): { id: string; seq: 
     [...rows].flatMap(([seq, row]) =>
       row.status === ExecStatus.running && books.get(seq)!.watcher === watcher.id ? [{ id, seq }] : [],
     ),
-  );
-}
-
-function rowOf({ executions }: World, flow: string, seq: string) {
-  const execution = executions.find(({ id }) => id === flow);
-  return { row: execution?.rows.get(Number(seq)), books: execution?.books.get(Number(seq)) };
-}
-
-function runnableKeys({ executions }: World): Set<string> {
-  return new Set(executions.flatMap(({ id, plan, rows }) => listRunnable(plan, rows).map((seq) => `${id}/${seq}`)));
-}
-
-function settleAll({ executions }: World): void {
-  for (const execution of executions)
-    execution.rows = new Map([...settleDown(execution.plan, execution.rows)].map(([seq, row]) => [seq, { ...row }]));
-}
-
-/** All edits in one transaction, each a statement of its own. */
-async function editByHand(world: World, edits: Edit[]): Promise<string[]> {
-  const client = await world.db.pool.connect();
-  try {
-    await client.query('begin');
-    for (const edit of edits) await editOne(client, world.executions, edit);
-    await client.query('commit');
-  } finally {
-    client.release();
-  }
-  settleAll(world);
-  return [];
-}
-
-async function editOne(client: PoolClient, executions: ModelExecution[], edit: Edit): Promise<void> {
-  const execution = executions[edit.pick % executions.length]!;
-  if (edit.kind === 'insert') return insertRow(client, execution, edit);
-  const seqs = [...execution.rows.keys()];
-  const seq = seqs[edit.pick % seqs.length];
-  if (seq === undefined) return;
-  const row = execution.rows.get(seq)!;
-  const where = 'where task_flow_id = $1 and task_exec_seq = $2';
-  if (edit.kind === 'delete') {
-    execution.rows.delete(seq);
-    await client.query(`delete from kr_task_stat ${where}`, [execution.id, seq]);
-  } else if (edit.kind === 'priority') {
-    await client.query(`update kr_task_stat set task_priority = $3 ${where}`, [execution.id, seq, edit.priority]);
-  } else if (edit.kind === 'hold') {
-    row.hold = edit.hold;
-    await client.query(`update kr_task_stat set hold = $3 ${where}`, [execution.id, seq, edit.hold]);
-  } else {
-    setRow(row, execution.books.get(seq)!, edit);
-    const reason = edit.reason === undefined ? '' : `, reason = '${edit.reason}'`;
-    const params = edit.params ? `, parameters = '{"edited": "yes"}'` : '';
-    await client.query(`update kr_task_stat set exec_status = $3 ${reason} ${params} ${where}`, [
-      execution.id,
-      seq,
-      edit.status,
-    ]);
-  }
-}
-
-/** What the contract says an operator's UPDATE does to a row. */
-function setRow(row: TaskState, books: Books, edit: Extract<Edit, { kind: 'set' }>): void {
-  const given = edit.reason !== undefined && edit.reason !== row.reason;
-  if (edit.status === row.status) {
-    if (given) row.reason = edit.reason!;
-    return;
-  }
-  const stopped = edit.status === ExecStatus.suspend || edit.status === ExecStatus.ignore;
-  row.reason = given ? edit.reason! : stopped ? 'operator' : null;
-  row.status = edit.status === ExecStatus.running ? ExecStatus.wait : edit.status;
-  books.watcher = null;
-  if (row.status === ExecStatus.wait) books.lost = 0;
-}
-
-async function insertRow(
-  client: PoolClient,
-  { id, plan, rows, books }: ModelExecution,
-  edit: Extract<Edit, { kind: 'insert' }>,
-): Promise<void> {
-  const next = Math.max(0, ...plan.map(({ execSeq }) => execSeq)) + 1;
-  const gone = plan.map(({ execSeq }) => execSeq).filter((seq) => !rows.has(seq));
-  const seq = [...gone, next, next][edit.seq % (gone.length + 2)]!;
-  const choices = [-1, ...plan.map(({ execSeq }) => execSeq), next, next + 1];
-  const depends = choices[edit.depends % choices.length]!;
-  plan.splice(0, plan.length, ...plan.filter(({ execSeq }) => execSeq !== seq), {
-    execSeq: seq,
-    depends: depends === -1 ? [] : [depends],
-  });
-  const stopped = edit.status === ExecStatus.suspend || edit.status === ExecStatus.ignore;
-  rows.set(seq, {
-    status: edit.status === ExecStatus.running ? ExecStatus.wait : edit.status,
-    reason: stopped ? 'operator' : null,
-  });
-  books.set(seq, blank());
-  await client.query(
-    `insert into kr_task_stat (task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, parameters)
-     values ($1, $2, $3, 'by hand', $2, $4, '{}')`,
-    [id, seq, depends, edit.status],
   );
 }

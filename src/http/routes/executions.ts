@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { App, AppDeps } from '../app.ts';
 import { Errors } from '../schemas.ts';
 
-const STATUSES = [
+export const STATUSES = [
   'pending',
   'running',
   'waiting',

@@ -11,6 +11,9 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'defaults',
   'defaults.priority',
   'defaults.pool',
+  'defaults.retry',
+  'defaults.timeout',
+  'defaults.timeout.attempt',
   'steps',
   'steps.id',
   'steps.name',
@@ -21,6 +24,10 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.pool',
   'steps.after',
   'steps.before',
+  'steps.retry',
+  'steps.timeout',
+  'steps.timeout.attempt',
+  'steps.allowFail',
 ]);
 const PARTLY: ReadonlySet<string> = new Set(['defaults', 'defaults.timeout', 'steps', 'steps.timeout']);
 

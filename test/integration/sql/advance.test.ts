@@ -98,6 +98,8 @@ describe.each(servers())('on $name', ({ server }) => {
           version: flow.version,
           input: '{"n": [1]}',
           depends: [],
+          retried: 0,
+          checkpoint: null,
           handedOver: false,
         },
       ]);
@@ -110,7 +112,13 @@ describe.each(servers())('on $name', ({ server }) => {
       const { claimed } = await watcher.call();
       await watcher.call({ ended: [{ ...finished(claimed[0]!, '{"ok": [1]}'), age: 60_000 }] });
       const row = await readTask(db, id, 1);
-      expect(row).toMatchObject({ status: 3, reason: null, result: { ok: [1] }, error: null, suspended: null });
+      expect(row).toMatchObject({
+        status: 3,
+        reason: null,
+        result: { ok: [1] },
+        error: null,
+        suspended: null,
+      });
       expect(row.finished!.getTime() - row.started!.getTime()).toBeGreaterThanOrEqual(60_000);
     });
 

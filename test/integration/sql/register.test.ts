@@ -249,9 +249,7 @@ describe.each(servers())('on $name', ({ server }) => {
       const first = await registerOne(db, planned, { idempotencyKey: 'same' });
       const [again, stale] = [
         await registerExecutions(db, [requestOf(planned, { idempotencyKey: 'same' })]),
-        await registerExecutions(db, [
-          requestOf({ ...planned, revision: '77' }, { idempotencyKey: 'same' }),
-        ]),
+        await registerExecutions(db, [requestOf({ ...planned, revision: '77' }, { idempotencyKey: 'same' })]),
       ];
       expect(again).toEqual([{ outcome: 'existing', id: first }]);
       expect(stale).toEqual([{ outcome: 'existing', id: first }]);
@@ -278,7 +276,8 @@ describe.each(servers())('on $name', ({ server }) => {
     test('makes one execution in many transactions at once, in whatever order they name their keys', async () => {
       const planned = await planFlow(db, makeSteps({ a: [] }));
       const names = Array.from({ length: 1_000 }, (_, n) => `key ${n}`);
-      const batchOf = (keys: string[]) => keys.map((idempotencyKey) => requestOf(planned, { idempotencyKey }));
+      const batchOf = (keys: string[]) =>
+        keys.map((idempotencyKey) => requestOf(planned, { idempotencyKey }));
       const batches = [names, names.toReversed(), names, names.toReversed()].map(batchOf);
       const answers = await Promise.all(batches.map((batch) => registerExecutions(db, batch)));
       const registered = answers.flat().filter(({ outcome }) => outcome === 'registered');
@@ -370,7 +369,9 @@ describe.each(servers())('on $name', ({ server }) => {
         n % 2 ? registerMany(db, flow, 2) : admitExecutions(db, [flow.flow]),
       );
       const results = await Promise.allSettled(work);
-      const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+      const errors = results.flatMap((result) =>
+        result.status === 'rejected' ? [result.reason as unknown] : [],
+      );
       expect(errors.filter((error) => !isRetryable(error))).toEqual([]);
       await admitExecutions(db, [flow.flow]);
       const { rows } = await db.pool.query(

@@ -14,6 +14,7 @@ test('a task carries everything that running the step takes', () => {
     priority: -3,
     pool: 'gpu',
     params: { url: 'http://localhost' },
+    options: { retry: 2 },
     dependsSeq: null,
   });
   const [, task] = expand([makeStep(), step]);
@@ -25,7 +26,7 @@ test('a task carries everything that running the step takes', () => {
     priority: -3,
     pool: 'gpu',
     params: { url: 'http://localhost' },
-    options: null,
+    options: { retry: 2 },
     depends: [1],
     releases: [],
     waitingOn: 1,

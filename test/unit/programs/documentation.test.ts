@@ -20,7 +20,7 @@ function documentedParameters(section: string): unknown[] {
 function parametersOf({ params }: Program): unknown[] {
   return Object.entries(params.properties).map(([name, schema]) => ({
     name,
-    required: params.required.includes(name),
+    required: (params.required ?? []).includes(name),
     meaning: (schema as { description?: string }).description,
   }));
 }

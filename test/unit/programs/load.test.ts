@@ -125,3 +125,17 @@ test('prefers the typebox that is installed beside the module', async () => {
   });
   expect(await load(dir)).toMatchObject({ results: ['own copy'] });
 });
+
+test('runs a program that asks for it in a thread of its own', async () => {
+  const make = (isolate: boolean, name: string) => `
+    import { defineProgram } from 'umbel';
+    import { threadId } from 'node:worker_threads';
+    const run: () => number = () => threadId;
+    export const ${name} = defineProgram({ name: '${name}', description: '', isolate: ${isolate}, run });
+    export default ${name};`;
+  const dir = await makeDirectory({ 'here.ts': make(false, 'here'), 'there.ts': make(true, 'there') });
+  const { names, results } = await load(dir);
+  expect(names).toEqual(['here', 'there']);
+  expect(results?.[0]).toBe(0);
+  expect(results?.[1]).toBeGreaterThan(0);
+});

@@ -272,6 +272,7 @@ describe('timed out', () => {
     expect(await running).toEqual({
       kind: 'failed',
       error: { name: 'TimeoutError', message: 'it did not end within 3000 ms' },
+      retryable: true,
     });
   });
 

@@ -1,0 +1,93 @@
+// Programs with `isolate: true` run in threads of their own, so that one that computes for long holds up neither the watcher's loop nor
+// its heartbeat. Used by load.ts; the other side is isolate-worker.ts.
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import type { Json } from '../dag/vocabulary.ts';
+import { readThrown, type ThrownWire } from './isolate-error.ts';
+import { runAgainAfter } from './later.ts';
+import type { Context, Program, ProgramLog } from './program.ts';
+
+/** Where a thread finds a program: the module's URL and the name of the export. */
+export interface Home {
+  module: string;
+  exported: string;
+}
+
+/** Of a context, what can be copied to a thread. */
+type PlainContext = Omit<Context, 'log' | 'signal'>;
+
+/** What a thread is told of an attempt. */
+export interface IsolatedTask {
+  home: Home;
+  context: PlainContext;
+  /** Takes the lines of the log. */
+  lines: MessagePort;
+}
+
+export interface LogLine {
+  level: keyof ProgramLog;
+  message: string;
+  fields?: Record<string, unknown>;
+}
+
+/** JSON text of the result or of the checkpoint of a program to be run again (undefined: none), or what was thrown. */
+export type IsolatedAnswer =
+  { text: string | undefined; again?: number | undefined } | { thrown: ThrownWire };
+
+export type Isolate = (program: Program, home: Home) => Program;
+
+const WORKER = fileURLToPath(new URL('./isolate-worker.ts', import.meta.url));
+const IDLE = 60_000;
+
+/** Returns what makes a program of the same kind that runs in a thread. Its programs share threads, as many as there are processors. */
+export function makeIsolate(threads = availableParallelism()): Isolate {
+  let pool: Piscina | undefined;
+  const openPool = () =>
+    new Piscina({
+      filename: WORKER,
+      minThreads: 0,
+      maxThreads: threads,
+      idleTimeout: IDLE,
+      // Otherwise a thread stands still between two tasks, and with it what modules do on their own.
+      atomics: 'disabled',
+    });
+  return (program, home) =>
+    Object.freeze({
+      ...program,
+      home,
+      run: (context: Context) => runInThread((pool ??= openPool()), home, context),
+    });
+}
+
+/** Stopped by ending the thread, whatever it is at. */
+async function runInThread(pool: Piscina, home: Home, context: Context): Promise<unknown> {
+  const { log, signal } = context;
+  const { port1: ear, port2: lines } = new MessageChannel();
+  const write = ({ level, message, fields }: LogLine) => log[level](message, fields);
+  ear.on('message', write);
+  const task: IsolatedTask = { home, context: pickPlain(context), lines };
+  try {
+    // Piscina's types take the newest form of postMessage for the only one.
+    const transferList = [lines] as never;
+    const answer = (await pool.run(task, { signal, transferList })) as IsolatedAnswer;
+    return readAnswer(answer);
+  } finally {
+    // The answer may have overtaken the last lines.
+    for (let line = receiveMessageOnPort(ear); line; line = receiveMessageOnPort(ear))
+      write(line.message as LogLine);
+    ear.close();
+  }
+}
+
+function pickPlain(context: Context): PlainContext {
+  const { params, input, checkpoint, attempt, idempotencyKey, execution, step } = context;
+  return { params, input, checkpoint, attempt, idempotencyKey, execution, step };
+}
+
+function readAnswer(answer: IsolatedAnswer): unknown {
+  if ('thrown' in answer) throw readThrown(answer.thrown);
+  const value: unknown = answer.text === undefined ? undefined : JSON.parse(answer.text);
+  return answer.again === undefined ? value : runAgainAfter(answer.again, (value ?? null) as Json);
+}
