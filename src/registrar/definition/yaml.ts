@@ -34,12 +34,14 @@ export interface YamlFlow {
 export function readYaml(text: string): YamlFlow[] {
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, { lineCounter: lines, merge: true, prettyErrors: false });
-  const found = Array.isArray(documents)
-    ? documents.filter((one) => one.contents !== null || one.errors.length > 0)
-    : [];
+  const found = Array.isArray(documents) ? documents.filter(hasContent) : [];
   if (found.length > 0) return found.map((document) => readDocument(document, lines));
   const problem = { path: '', message: 'there is no flow in it', line: 1, column: 1 };
   return [{ flow: null, line: 1, problems: [problem] }];
+}
+
+function hasContent({ contents, errors }: Document.Parsed): boolean {
+  return errors.length > 0 || !(contents === null || (isScalar(contents) && contents.value === null));
 }
 
 /** The text that reads back as the flow. */
