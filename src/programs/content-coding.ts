@@ -1,9 +1,9 @@
 // Unpacks compressed answers, up to a limit. Called by http-answer.ts.
-import { Readable, Transform, pipeline } from 'node:stream';
+import { Readable, pipeline, type Transform } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 
 /** What is asked for. */
-export const ACCEPTED_CODINGS = 'gzip, deflate, br';
+export const ACCEPTED_CODINGS = 'gzip, br';
 
 // An answer may stop where it was cut, or be empty.
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
@@ -26,10 +26,10 @@ export async function unpack(
   limit: number,
 ): Promise<{ bytes: Buffer; isCut: boolean }> {
   const codings = encoding.split(',').map((coding) => coding.trim().toLowerCase());
-  const decoders = codings.reverse().flatMap((coding) => DECODERS.get(coding)?.() ?? []);
+  const decoders = codings.toReversed().flatMap((coding) => DECODERS.get(coding)?.() ?? []);
   if (bytes.length === 0 || decoders.length < codings.length) return { bytes, isCut: false };
-  // Failures come out of the loop below; leaving it early ends the rest.
-  const unpacked = pipeline([Readable.from([bytes]), ...decoders], () => {}) as Transform;
+  // Failures come out of the loop that reads; leaving it early ends the rest.
+  const unpacked = pipeline([Readable.from([bytes]), ...decoders], () => {}) as unknown as Transform;
   return takeBytes(unpacked, limit);
 }
 

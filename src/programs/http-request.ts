@@ -70,15 +70,24 @@ export function makeHttpRequest(callOut: CallOut): Program<Params> {
 
 async function request(callOut: CallOut, context: Context<Params>): Promise<HttpResult> {
   const timeout = readTimeout(context.params.timeout ?? '30s');
-  const timer = AbortSignal.timeout(timeout);
-  const call = makeCall(context, AbortSignal.any([context.signal, timer]));
+  // AbortSignal.any and AbortSignal.timeout would cost a tenth of the call.
+  const ending = new AbortController();
+  const stop = () => ending.abort(context.signal.reason);
+  const call = makeCall(context, ending.signal);
+  const timer = setTimeout(() => ending.abort(failLate(call, timeout)), timeout);
+  context.signal.addEventListener('abort', stop, { once: true });
+  if (context.signal.aborted) stop();
   try {
     return await readAnswer(await callOut(call), call);
-  } catch (thrown) {
-    if (!timer.aborted || thrown !== timer.reason) throw thrown;
-    const place = describePlace(call.method, new URL(call.url));
-    throw new ProgramError(`${place}: no complete answer within ${timeout} ms`, { name: 'TimeoutError' });
+  } finally {
+    clearTimeout(timer);
+    context.signal.removeEventListener('abort', stop);
   }
+}
+
+function failLate({ method, url }: OutboundCall, timeout: number): ProgramError {
+  const place = describePlace(method, new URL(url));
+  return new ProgramError(`${place}: no complete answer within ${timeout} ms`, { name: 'TimeoutError' });
 }
 
 function makeCall({ params, idempotencyKey }: Context<Params>, signal: AbortSignal): OutboundCall {

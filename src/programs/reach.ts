@@ -12,6 +12,8 @@ export interface Reach {
 
 export const NOT_PERMITTED = 'NOT_PERMITTED';
 
+const WIDTH = { ipv4: 32, ipv6: 128 };
+
 /** What is not a public address: https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 sister. */
 const RESERVED = makeList([
   '0.0.0.0/8',
@@ -75,26 +77,28 @@ export function makeReach(allow: readonly string[]): Reach {
   };
 }
 
-function makeList(entries: readonly string[]): BlockList {
-  const list = new BlockList();
+/** One list a family: a BlockList would find every IPv4 address, as ::ffff:10.0.0.1, in `::/0`. */
+type List = Record<'ipv4' | 'ipv6', BlockList>;
+
+function makeList(entries: readonly string[]): List {
+  const list = { ipv4: new BlockList(), ipv6: new BlockList() };
   for (const entry of entries) {
     const [address = '', prefix] = entry.split('/');
-    list.addSubnet(address, prefix === undefined ? widthOf(address) : Number(prefix), familyOf(address));
+    const family = familyOf(address);
+    list[family].addSubnet(address, prefix === undefined ? WIDTH[family] : Number(prefix), family);
   }
   return list;
 }
 
-// BlockList takes ::ffff:10.0.0.1 for what it is, 10.0.0.1.
-function isIn(list: BlockList, address: string): boolean {
-  return list.check(address.replace(/%.*$/, ''), familyOf(address));
+// An IPv6 address is looked for in both, as ::ffff:10.0.0.1 is 10.0.0.1 for a BlockList.
+function isIn({ ipv4, ipv6 }: List, text: string): boolean {
+  const address = text.replace(/%.*$/, '');
+  const family = familyOf(address);
+  return ipv4.check(address, family) || (family === 'ipv6' && ipv6.check(address, family));
 }
 
 function familyOf(address: string): 'ipv4' | 'ipv6' {
   return isIPv6(address) ? 'ipv6' : 'ipv4';
-}
-
-function widthOf(address: string): number {
-  return isIPv6(address) ? 128 : 32;
 }
 
 function refusal(hostname: string): NodeJS.ErrnoException {
