@@ -1,14 +1,11 @@
-// `umbel executions ls|show`: what ran, and what became of it.
+// `umbel executions ls|show|rerun`: what ran, and what became of it.
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { makeRegistrar, type Registrar } from '../src/registrar/registrar.ts';
-import { openDatabase } from '../src/sql/database.ts';
-import { findDatabaseUrl } from './database.ts';
 import { guarded } from './exit.ts';
 import { formatExecution } from './execution-text.ts';
-import { addSettings, settingsOf } from './settings.ts';
+import { TENANT, withRegistrar } from './registrar.ts';
+import { rerunManyCommand } from './rerun-many.ts';
+import { addSettings } from './settings.ts';
 import { formatTable } from './table.ts';
-
-const TENANT = 'local';
 
 export function executionsCommand(): Command {
   const ls = new Command('ls')
@@ -22,8 +19,8 @@ export function executionsCommand(): Command {
     .argument('<id>', 'task_flow_id of the execution')
     .option('--json', 'as JSON')
     .action(guarded(runShow));
-  const executions = new Command('executions').description('list and show executions');
-  for (const command of [ls, show]) executions.addCommand(addSettings(command));
+  const executions = new Command('executions').description('list, show and rerun executions');
+  for (const command of [ls, show, rerunManyCommand()]) executions.addCommand(addSettings(command));
   return executions;
 }
 
@@ -52,14 +49,4 @@ async function runList(
 async function runShow(this: Command, id: string, { json }: { json?: boolean }): Promise<void> {
   const execution = await withRegistrar(this, ({ executions }) => executions.read({ tenant: TENANT, id }));
   process.stdout.write(json ? `${JSON.stringify(execution, null, 2)}\n` : formatExecution(execution));
-}
-
-/** Lends a registrar on the command's database. */
-async function withRegistrar<T>(command: Command, use: (registrar: Registrar) => Promise<T>): Promise<T> {
-  const db = openDatabase({ url: await findDatabaseUrl(settingsOf(command)), max: 2 });
-  try {
-    return await use(makeRegistrar({ db, wake: () => {} }));
-  } finally {
-    await db.close();
-  }
 }

@@ -2,6 +2,7 @@
 // The command line: one subcommand a file beside this one.
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { controlCommands } from './control.ts';
 import { doctorCommand } from './doctor.ts';
 import { EXIT, endQuietlyWhenNobodyReads } from './exit.ts';
 import { executionsCommand } from './executions.ts';
@@ -26,6 +27,7 @@ const commands = [
   watchCommand(),
   runCommand(),
   executionsCommand(),
+  ...controlCommands(),
   programsCommand(),
   doctorCommand(),
   pruneCommand(),

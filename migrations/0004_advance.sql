@@ -5,7 +5,7 @@
 -- The planner settings are fixed here because the hot path must not depend on ANALYZE having run.
 create function umbel_advance_v1(
   watcher int, serves text,
-  slots int, want int,                     -- run now; take in all (the rest is claimed ahead)
+  slots int, want int, most int,           -- run now; take in all (the rest ahead); claim from the index, handed over ones included
   urgent numeric,                          -- hand over children of this priority or a smaller one
   from_priority numeric, from_flow text,   -- claim from here on; from '' is a look at the head
   claim bigint, closed bigint[],           -- number of this batch; earlier batches that have wholly ended
@@ -144,12 +144,12 @@ begin
   end if;
 
   -- claim
-  if want > handed then
+  if least(want, most) > handed then
     return query with candidate as materialized (
       select k.ctid tid from kr_task_stat k
       where k.ready and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc
-      limit want - handed for update skip locked
+      limit least(want, most) - handed for update skip locked
     ), numbered as (
       select c.tid, row_number() over () <= slots - handed at_once from candidate c
     ), claimed as (
@@ -197,6 +197,6 @@ begin
 end $$;
 
 -- Down Migration
-drop function umbel_advance_v1(int, text, int, int, numeric, numeric, text, bigint, bigint[],
+drop function umbel_advance_v1(int, text, int, int, int, numeric, numeric, text, bigint, bigint[],
   text[], numeric[], int[], int[], text[], float8[], float8[], jsonb[], jsonb[], jsonb[]);
 drop function umbel_count_v1(text[], int[], bool[]);

@@ -18,8 +18,8 @@ export interface BulkFilter {
 export interface BulkRerun {
   tenant: string;
   filter: BulkFilter;
-  /** `failed`: what stands failed. A step: that one and what comes after it, in executions that have it. */
-  from: 'failed' | { step: string };
+  /** `failed`: what stands failed. Else a step: that one and what comes after it, in executions that have it. */
+  from: string;
   /** Replaces parameters of the tasks, by key. */
   params?: JsonObject | undefined;
   /** Says what would be rerun, and does nothing. */
@@ -75,7 +75,7 @@ async function rerunBatch(
 ): Promise<BulkAnswer['executions']> {
   return withTransaction(db, async (tx) => {
     if (!dryRun) await lockExecutions(tx, tenant, ids);
-    const tasks = await (from === 'failed' ? findFailedTasks(tx, ids) : findTasks(tx, ids, from.step));
+    const tasks = await (from === 'failed' ? findFailedTasks(tx, ids) : findTasks(tx, ids, from));
     if (!dryRun && tasks.length > 0)
       await rerunTasks(tx, tasks, { params: params ?? null, downstream: from !== 'failed' });
     const counts = new Map<string, number>();

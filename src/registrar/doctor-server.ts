@@ -1,6 +1,5 @@
 // The doctor's checks of the Postgres server: snapshots, dead rows, indexes, vacuum, the clock. Called by doctor.ts.
 import {
-  INDEXES,
   listBrokenIndexes,
   listChangedVacuum,
   listDeadRows,
@@ -12,6 +11,7 @@ import {
   type TableDeath,
 } from '../sql/doctor-server.ts';
 import type { Db } from '../sql/database.ts';
+import { readIndexes } from '../sql/indexes.ts';
 import { formatAge, type Finding } from './finding.ts';
 
 /** Seconds, and transactions, after which a snapshot counts as old. */
@@ -72,21 +72,18 @@ function describeDeadRows({ table, dead, live, vacuumed, threshold }: TableDeath
 }
 
 export async function findBrokenIndexes(db: Db): Promise<Finding[]> {
-  return (await listBrokenIndexes(db)).map(({ index, table, state }) =>
-    state === 'missing'
-      ? {
-          level: 'problem',
-          check: 'indexes',
-          what: `The index ${index} is missing.`,
-          remedy: INDEXES[index] ?? 'umbel migrate up',
-        }
-      : {
-          level: 'problem',
-          check: 'indexes',
-          what: `The index ${index} of ${table} is invalid: it was not built to the end.`,
-          remedy: `${index in INDEXES || index.endsWith('_pkey') ? 'reindex index' : 'drop index'} concurrently ${index}`,
-        },
-  );
+  const indexes = await readIndexes();
+  const broken = await listBrokenIndexes(db, [...indexes.keys()]);
+  return broken.map(({ index, table, state }) => {
+    if (state === 'missing') {
+      const remedy = indexes.get(index) ?? 'umbel migrate up';
+      return { level: 'problem', check: 'indexes', what: `The index ${index} is missing.`, remedy };
+    }
+    const ours = indexes.has(index) || index.endsWith('_pkey');
+    const what = `The index ${index} of ${table} is invalid: it was not built to the end.`;
+    const remedy = `${ours ? 'reindex index' : 'drop index'} concurrently ${index}`;
+    return { level: 'problem', check: 'indexes', what, remedy };
+  });
 }
 
 export async function findVacuumChanges(db: Db): Promise<Finding[]> {

@@ -71,6 +71,8 @@ export interface AdvanceCall {
   slots: number;
   /** Tasks to take in all; what exceeds `slots` is claimed ahead. */
   want: number;
+  /** Beyond so many, only children are taken in. */
+  most: number;
   /** Children of this priority, or a smaller one, may be handed over. */
   urgent: number;
   /** Where the claim begins in claim order; HEAD looks at all that is ready, and overrules `urgent` by what it sees. */
@@ -96,7 +98,7 @@ export interface AdvanceAnswer {
 export const NOTHING_READY = 1000;
 
 const TEXT =
-  'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)';
+  'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)';
 const asText = { getTypeParser: () => (value: string) => value };
 
 const WATCHER_GONE = 'UM001';
@@ -165,8 +167,8 @@ function toClaimed(row: AdvanceRow): Claimed {
 }
 
 function settings(call: AdvanceCall): unknown[] {
-  const { watcher, pool, slots, want, urgent, from, claim, closed } = call;
-  return [watcher, pool, slots, want, urgent, from.priority, from.flow, claim, closed];
+  const { watcher, pool, slots, want, most, urgent, from, claim, closed } = call;
+  return [watcher, pool, slots, want, most, urgent, from.priority, from.flow, claim, closed];
 }
 
 /** One array a column: what `unnest` takes. */

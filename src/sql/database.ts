@@ -49,7 +49,13 @@ export function openDatabase(options: {
   });
   surviveLostConnections(pool, options.log);
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  return { pool, kysely, address: withoutPassword(options.url), close: () => kysely.destroy() };
+  return { pool, kysely, address: withoutPassword(options.url), close: () => closeBoth(pool, kysely) };
+}
+
+/** Kysely ends the pool only when it was used itself. */
+async function closeBoth(pool: Pool, kysely: Db): Promise<void> {
+  await kysely.destroy();
+  if (!pool.ended) await pool.end();
 }
 
 /** Throws DATABASE_UNREACHABLE or DATABASE_REFUSED, in one line, when the database does not answer. */

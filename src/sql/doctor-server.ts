@@ -4,22 +4,7 @@ import { sql } from 'kysely';
 import type { Db } from './database.ts';
 
 /** The tables that every task goes through. */
-export const HOT_TABLES = ['kr_task_stat', 'kr_flow_stat', 'kr_claim', 'kr_timer', 'kr_watcher'] as const;
-
-/** Secondary indexes, as the migrations make them. */
-export const INDEXES: Readonly<Record<string, string>> = {
-  kr_task_stat_ready:
-    'create index concurrently kr_task_stat_ready on kr_task_stat (pool, task_priority, task_flow_id, task_exec_seq desc) where ready',
-  ms_flow_version_flow:
-    'create index concurrently ms_flow_version_flow on ms_flow_version (task_id, created_ts)',
-  kr_flow_stat_idempotency:
-    'create unique index concurrently kr_flow_stat_idempotency on kr_flow_stat (tenant, task_id, idempotency_key) where idempotency_key is not null',
-  kr_flow_stat_newest:
-    'create index concurrently kr_flow_stat_newest on kr_flow_stat (registered_ts, task_flow_id)',
-  kr_flow_stat_place:
-    'create index concurrently kr_flow_stat_place on kr_flow_stat (task_id, place, task_flow_id) where place in (0, 1)',
-  kr_timer_due: 'create index concurrently kr_timer_due on kr_timer (due_ts)',
-};
+const HOT_TABLES = ['kr_task_stat', 'kr_flow_stat', 'kr_claim', 'kr_timer', 'kr_watcher'] as const;
 
 /** Vacuum settings of the hot tables, as the migrations make them. */
 export const VACUUM: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -99,10 +84,11 @@ export async function listDeadRows(db: Db): Promise<TableDeath[]> {
 /** Of the expected indexes those that are not there, and all invalid ones of our tables. */
 export async function listBrokenIndexes(
   db: Db,
+  expected: string[],
 ): Promise<{ index: string; table: string | null; state: 'missing' | 'invalid' }[]> {
   const { rows } = await sql<{ index: string; table: string | null; state: 'missing' | 'invalid' }>`
     select e.name "index", null "table", 'missing' state
-    from unnest(${Object.keys(INDEXES)}::text[]) e(name) where to_regclass(quote_ident(e.name)) is null
+    from unnest(${expected}::text[]) e(name) where to_regclass(quote_ident(e.name)) is null
     union all
     select i.indexrelid::regclass::text, i.indrelid::regclass::text, 'invalid' from pg_index i join pg_class c on c.oid = i.indrelid
     where not i.indisvalid and c.relnamespace = (select t.relnamespace from pg_class t where t.oid = 'kr_task_stat'::regclass)

@@ -11,7 +11,7 @@ import type { Database, Db } from './database.ts';
 import { connectionError, isUnreachable } from './failures.ts';
 
 const MIGRATIONS_TABLE = 'umbel_migrations';
-const MIGRATIONS_DIR = fileURLToPath(new URL('../../migrations', import.meta.url));
+export const MIGRATIONS_DIR = fileURLToPath(new URL('../../migrations', import.meta.url));
 
 export interface MigrateOptions {
   url: string;

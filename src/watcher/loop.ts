@@ -15,6 +15,7 @@ import {
   PATIENCE,
   prepareTasks,
   resolveDoubts,
+  type Purpose,
   type TurnDeps,
   type TurnState,
 } from './turn.ts';
@@ -31,6 +32,8 @@ export interface Loop {
   run(): Promise<void>;
   /** Something may have become ready. */
   wake(): void;
+  /** Something became ready that is more urgent than what is being claimed. */
+  hurry(): void;
   /** Claims nothing more. */
   close(): void;
   /** Ends `run` even with something unrecorded. */
@@ -40,6 +43,9 @@ export interface Loop {
 interface LoopState extends TurnState {
   /** Calls under way. */
   inFlight: number;
+  /** Something urgent waits for a call of its own, and whether one is under way. */
+  hurried: boolean;
+  hurrying: boolean;
   /** Counts the reasons to look for ready tasks; `answered` is the count up to which a look found nothing more. */
   reasons: number;
   answered: number;
@@ -60,6 +66,8 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
     closed: false,
     doubts: [],
     inFlight: 0,
+    hurried: false,
+    hurrying: false,
     reasons: 1,
     answered: 0,
     pause: 0,
@@ -74,10 +82,15 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
     state.abandoned || (state.closed && state.inFlight + holdings.running.size + holdings.ended.length === 0);
   return {
     wake,
+    hurry() {
+      state.hurried = true;
+      wake();
+    },
     async run() {
       while (!isDone()) {
         // Programs that end at once do so before the next call, and are recorded together.
         await immediate();
+        hurry(deps, state);
         launch(deps, state);
         if (isDone()) break;
         if (await sleep(deps)) state.reasons += 1;
@@ -99,10 +112,16 @@ function launch(deps: TurnDeps & LoopDeps, state: LoopState): void {
   const look = state.reasons !== state.answered;
   if (!mayLaunch(deps, state)) return;
   if (!(isDoubtDue(state) || hasOverdue(deps) || isWorthACall(deps, state, look))) return;
-  state.inFlight += 1;
-  void fly(deps, state, look).finally(() => {
-    state.inFlight -= 1;
-    deps.waker.wake();
+  void fly(deps, state, look ? 'look' : 'record');
+}
+
+/** Sends a small call for what is urgent, whatever else is under way: the large ones take their time. */
+function hurry(deps: TurnDeps & LoopDeps, state: LoopState): void {
+  if (!state.hurried || state.hurrying || state.closed || state.pause > 0 || state.doubts.length > 0) return;
+  state.hurried = false;
+  state.hurrying = true;
+  void fly(deps, state, 'urgent').finally(() => {
+    state.hurrying = false;
   });
 }
 
@@ -111,19 +130,24 @@ function mayLaunch({ holdings }: TurnDeps, { inFlight, pause, doubts }: LoopStat
   return inFlight === 1 && pause === 0 && doubts.length === 0 && holdings.ended.length >= SECOND_CALL;
 }
 
-async function fly(deps: TurnDeps & LoopDeps, state: LoopState, look: boolean): Promise<void> {
+/** One flight, from what must come before the call to whatever the database answers; its end wakes the loop. */
+async function fly(deps: TurnDeps & LoopDeps, state: LoopState, purpose: Purpose): Promise<void> {
   const { reasons } = state;
+  state.inFlight += 1;
   try {
     await resolveDoubts(deps, state);
     await handBackOverdue(deps);
     await prepareTasks(deps, []);
-    const drained = await makeTurn(deps, state, look);
+    const drained = await makeTurn(deps, state, purpose);
     if (!drained) state.reasons += 1;
-    else if (look && state.reasons === reasons) state.answered = reasons;
+    else if (purpose === 'look' && state.reasons === reasons) state.answered = reasons;
     if (state.pause > 0) deps.log.info('the database is back');
     state.pause = 0;
   } catch (error) {
     await recover(deps, state, error as Error);
+  } finally {
+    state.inFlight -= 1;
+    deps.waker.wake();
   }
 }
 

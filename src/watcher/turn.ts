@@ -59,17 +59,20 @@ export interface TurnState {
 /** Most that one call takes in or records: larger ones hold up what is urgent. */
 const BATCH = 500;
 
+/** look: something may be ready. record: nothing is. urgent: something came that is more urgent than all that is held; it waits for no batch. */
+export type Purpose = 'look' | 'record' | 'urgent';
+
 /** Whether a call would record or bring anything. `look`: something may be ready. */
 export function isWorthACall(deps: TurnDeps, state: TurnState, look: boolean): boolean {
   if (deps.holdings.ended.length > 0) return true;
-  const { slots, want } = measureRoom(deps, state, look);
+  const { slots, want } = measureRoom(deps, state, look ? 'look' : 'record');
   // Topping up the queue by a few is not worth a call.
   return slots > 0 || want > deps.workers / 2;
 }
 
 /** Makes one call and begins what it brings. True when nothing ready is left, as far as it could see. */
-export async function makeTurn(deps: TurnDeps, state: TurnState, look: boolean): Promise<boolean> {
-  const call = nextCall(deps, state, look);
+export async function makeTurn(deps: TurnDeps, state: TurnState, purpose: Purpose): Promise<boolean> {
+  const call = nextCall(deps, state, purpose);
   const began = performance.now();
   const answer = await send(deps, state, call);
   const now = performance.now();
@@ -78,21 +81,21 @@ export async function makeTurn(deps: TurnDeps, state: TurnState, look: boolean):
   take(deps.holdings, call.claim, answer.claimed, now);
   reportLate(deps, answer);
   admitFreed(deps, answer);
-  hintOthers(deps, call, answer);
+  if (!drained) hintOthers(deps, answer);
   await prepareTasks(deps, call.ended);
   return drained;
 }
 
-function nextCall(deps: TurnDeps, state: TurnState, look: boolean): AdvanceCall {
+function nextCall(deps: TurnDeps, state: TurnState, purpose: Purpose): AdvanceCall {
   const { membership, pool, position, holdings } = deps;
   state.claim += 1;
   return {
     watcher: membership.id,
     pool,
     claim: state.claim,
-    ...measureRoom(deps, state, look),
+    ...measureRoom(deps, state, purpose),
     ...position.next(performance.now()),
-    ...collect(holdings, BATCH),
+    ...collect(holdings, purpose === 'urgent' ? 0 : BATCH),
   };
 }
 
@@ -100,22 +103,25 @@ function nextCall(deps: TurnDeps, state: TurnState, look: boolean): AdvanceCall 
 function measureRoom(
   { holdings, workers, ahead }: TurnDeps,
   { closed, expected }: TurnState,
-  look: boolean,
-): { slots: number; want: number } {
-  if (closed || !look) return { slots: 0, want: 0 };
+  purpose: Purpose,
+): { slots: number; want: number; most: number } {
+  if (closed || purpose === 'record') return { slots: 0, want: 0, most: 0 };
   const room = workers - holdings.running.size - countQueued(holdings) - expected;
-  return { slots: Math.max(0, room), want: Math.min(BATCH, Math.max(0, room + ahead.size(workers))) };
+  const slots = Math.max(0, room);
+  if (purpose === 'urgent') return { slots, want: workers, most: workers };
+  return { slots, want: Math.max(0, room + ahead.size(workers)), most: BATCH };
 }
 
 async function send(deps: TurnDeps, state: TurnState, call: AdvanceCall): Promise<AdvanceAnswer> {
-  state.expected += call.want;
+  const expected = Math.min(call.want, call.most);
+  state.expected += expected;
   try {
     return await advanceSafely(deps.db, call);
   } catch (error) {
     restore(deps.holdings, call);
     throw error;
   } finally {
-    state.expected -= call.want;
+    state.expected -= expected;
   }
 }
 
@@ -172,10 +178,9 @@ function admitFreed({ db, wake, log }: TurnDeps, answer: AdvanceAnswer): void {
     .catch((error: unknown) => log.debug({ err: error }, 'admission put off'));
 }
 
-/** When this watcher is full and others live, they are told that there may be more. */
-function hintOthers({ membership, hinter, pool }: TurnDeps, call: AdvanceCall, answer: AdvanceAnswer): void {
-  if (membership.others === 0 || answer.claimed.length < call.want) return;
-  hinter.hint(pool, answer.claimed.at(-1)?.priority ?? 0);
+/** Others are told when there may be more than this watcher took. */
+function hintOthers({ membership, hinter, pool }: TurnDeps, answer: AdvanceAnswer): void {
+  if (membership.others > 0) hinter.hint(pool, answer.claimed.at(-1)?.priority ?? 0);
 }
 
 /** The answer to a call may have been lost after it was carried out: what it claimed is handed back once we can ask again. */

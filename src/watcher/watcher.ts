@@ -81,8 +81,8 @@ export function makeWatcher(options: WatcherOptions): Watcher {
 
   const hint = (hinted: string, priority: number) => {
     if (hinted !== pool) return;
-    position.hint(priority);
-    loop.wake();
+    if (position.hint(priority)) loop.hurry();
+    else loop.wake();
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);

@@ -4,6 +4,8 @@ import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
 
+const refuseAll = () => Promise.reject(new Error('no such thing here'));
+
 /** Remembers what reached the registrar and what was logged; `rest` replaces parts. */
 export async function makeTestApp(rest: Partial<AppDeps> = {}) {
   const registered: RegisterRequest[] = [];
@@ -27,6 +29,17 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
         return { data: [] };
       },
       read: () => Promise.reject(new Error('no execution here')),
+    },
+    execute: { start: refuseAll, waitForEnd: refuseAll },
+    flows: {
+      read: refuseAll,
+      define: refuseAll,
+      delete: refuseAll,
+      createStep: refuseAll,
+      replaceStep: refuseAll,
+      deleteStep: refuseAll,
+      graph: refuseAll,
+      versions: refuseAll,
     },
     control: {
       pause: verb('pause'),

@@ -22,10 +22,11 @@ export async function controlBoth(
   const expected = controlModel(execution, seq, move);
   const { verb, downstream } = move;
   const request = { tenant: 'local', id: execution.id, step: `${seq}`, downstream };
-  const refused = await makeControl(db)
-    [verb](request)
-    .then(() => null)
-    .catch((error: unknown) => (error instanceof UmbelError ? error.code : Promise.reject(error)));
+  const control = makeControl(db);
+  const refused = await control[verb](request).then(
+    () => null,
+    (error: unknown) => (error instanceof UmbelError ? error.code : Promise.reject(error)),
+  );
   return refused === expected ? [] : [`${verb}: ${refused}, expected ${expected}`];
 }
 

@@ -111,6 +111,7 @@ function everything(watcher: number, pool: string): AdvanceCall {
     pool,
     slots: 1_000,
     want: 1_000,
+    most: 1_000,
     urgent: 19,
     from: HEAD,
     claim: 0,

@@ -32,10 +32,11 @@ const Bulk = Type.Object(
       },
       { additionalProperties: false },
     ),
-    from: Type.Union([
-      Type.Literal('failed'),
-      Type.Object({ step: Type.String({ minLength: 1, maxLength: 256 }) }, { additionalProperties: false }),
-    ]),
+    from: Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: '"failed": what stands failed; else a step: that one and what comes after it',
+    }),
     params: Params,
     dryRun: Type.Optional(Type.Boolean()),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
