@@ -4,11 +4,7 @@ import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
 
-<<<<<<< HEAD
-const refuse = () => Promise.reject(new Error('nothing stands behind this part of the application'));
-=======
-const refuseAll = () => Promise.reject(new Error('no such thing here'));
->>>>>>> main
+const refuseAll = () => Promise.reject(new Error('nothing stands behind this part of the application'));
 
 /** Remembers what reached the registrar and what was logged; `rest` replaces parts. */
 export async function makeTestApp(rest: Partial<AppDeps> = {}) {
@@ -57,18 +53,18 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
     },
     execute: {
-      start: refuse,
+      start: refuseAll,
       waitForEnd: async () => null,
     },
     flows: {
-      read: refuse,
-      define: refuse,
-      delete: refuse,
-      createStep: refuse,
-      replaceStep: refuse,
-      deleteStep: refuse,
-      graph: refuse,
-      versions: refuse,
+      read: refuseAll,
+      define: refuseAll,
+      delete: refuseAll,
+      createStep: refuseAll,
+      replaceStep: refuseAll,
+      deleteStep: refuseAll,
+      graph: refuseAll,
+      versions: refuseAll,
     },
     findUnreadiness: async () => null,
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
