@@ -30,7 +30,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       },
       read: () => Promise.reject(new Error('no execution here')),
     },
-    execute: { start: refuseAll, waitForEnd: refuseAll },
+    execute: { start: refuseAll, waitForEnd: async () => null },
     flows: {
       read: refuseAll,
       define: refuseAll,
@@ -51,20 +51,6 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
     rerunMany: async (request) => {
       controlled.push({ verb: 'rerunMany', ...request });
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
-    },
-    execute: {
-      start: refuseAll,
-      waitForEnd: async () => null,
-    },
-    flows: {
-      read: refuseAll,
-      define: refuseAll,
-      delete: refuseAll,
-      createStep: refuseAll,
-      replaceStep: refuseAll,
-      deleteStep: refuseAll,
-      graph: refuseAll,
-      versions: refuseAll,
     },
     findUnreadiness: async () => null,
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
