@@ -4,11 +4,7 @@ import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
 
-<<<<<<< HEAD
-const refuse = () => Promise.reject(new Error('nothing stands behind this part of the application'));
-=======
-const refuseAll = () => Promise.reject(new Error('no such thing here'));
->>>>>>> main
+const refuseAll = () => Promise.reject(new Error('nothing stands behind this part of the application'));
 
 /** Remembers what reached the registrar and what was logged; `rest` replaces parts. */
 export async function makeTestApp(rest: Partial<AppDeps> = {}) {
@@ -34,7 +30,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       },
       read: () => Promise.reject(new Error('no execution here')),
     },
-    execute: { start: refuseAll, waitForEnd: refuseAll },
+    execute: { start: refuseAll, waitForEnd: async () => null },
     flows: {
       read: refuseAll,
       define: refuseAll,
@@ -55,20 +51,6 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
     rerunMany: async (request) => {
       controlled.push({ verb: 'rerunMany', ...request });
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
-    },
-    execute: {
-      start: refuse,
-      waitForEnd: async () => null,
-    },
-    flows: {
-      read: refuse,
-      define: refuse,
-      delete: refuse,
-      createStep: refuse,
-      replaceStep: refuse,
-      deleteStep: refuse,
-      graph: refuse,
-      versions: refuse,
     },
     findUnreadiness: async () => null,
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
