@@ -61,6 +61,7 @@ CREATE TABLE kr_task_stat (
   releases numeric[],
   waiting_on integer,
   live integer,
+  unwired boolean NOT NULL DEFAULT true,
   ready boolean NOT NULL DEFAULT false,
   hold boolean NOT NULL DEFAULT false,
   reason text,
@@ -79,6 +80,7 @@ CREATE TABLE kr_task_stat (
 COMMENT ON COLUMN kr_task_stat.version IS 'the definition it was registered with; null: inserted by hand, looked up by task_id and task_seq';
 COMMENT ON COLUMN kr_task_stat.waiting_on IS 'arrivals still needed; null: to be wired at commit';
 COMMENT ON COLUMN kr_task_stat.live IS 'predecessors that may still arrive unskipped; at 0 the task is skipped';
+COMMENT ON COLUMN kr_task_stat.unwired IS 'inserted by hand, and its transaction has not committed';
 COMMENT ON COLUMN kr_task_stat.ready IS 'may be claimed: exactly the rows of the claim index';
 COMMENT ON COLUMN kr_task_stat.hold IS 'paused: neither claimed nor handed over';
 COMMENT ON COLUMN kr_task_stat.reason IS 'why 2 or 9';
@@ -88,6 +90,7 @@ COMMENT ON COLUMN kr_task_stat.retried IS 'times it was tried again after a fail
 COMMENT ON COLUMN kr_task_stat.revision IS 'bumped by every write of the engine; an update that leaves it is a hand at work';
 COMMENT ON COLUMN kr_task_stat.checkpoint IS 'what the last attempt left for the next one';
 CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
+CREATE INDEX kr_task_stat_unwired ON public.kr_task_stat USING btree (task_flow_id) WHERE unwired;
 CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT WHEN ((current_setting('umbel.pruning'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION umbel_hand_delete();
 CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND (((((new.exec_status IS DISTINCT FROM old.exec_status) OR (new.reason IS DISTINCT FROM old.reason)) OR (new.hold IS DISTINCT FROM old.hold)) OR (new.depends_task_exec_seq IS DISTINCT FROM old.depends_task_exec_seq)) OR (new.depends IS DISTINCT FROM old.depends)))) EXECUTE FUNCTION umbel_hand_edit();
 CREATE TRIGGER umbel_truncated AFTER TRUNCATE ON public.kr_task_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_truncated();
@@ -579,6 +582,34 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_inserted_edges(flows text[])
+ RETURNS TABLE(flow text, seq numeric, depends numeric[], releases numeric[], waiting_on integer)
+ LANGUAGE sql
+ SET enable_nestloop TO 'off'
+ SET enable_hashjoin TO 'on'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+  with task as materialized (
+    select t.task_flow_id::text flow, t.task_exec_seq seq,
+           coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end) depends
+    from kr_task_stat t join unnest(flows) u(flow) on u.flow = t.task_flow_id where t.unwired
+  ), wish as materialized (
+    select c.flow, c.seq child, d.seq parent from task c cross join lateral unnest(c.depends) d(seq)
+  ), edge as materialized (
+    select w.flow, w.child, w.parent from wish w join task p on p.flow = w.flow and p.seq = w.parent
+  ), incoming as materialized (
+    select e.flow, e.child, count(*)::int waiting_on from edge e group by 1, 2
+  ), outgoing as materialized (
+    select e.flow, e.parent, array_agg(e.child order by e.child) releases from edge e group by 1, 2
+  )
+  select t.flow, t.seq, t.depends, coalesce(o.releases, '{}'), coalesce(i.waiting_on, 0)
+  from task t
+  left join incoming i on i.flow = t.flow and i.child = t.seq
+  left join outgoing o on o.flow = t.flow and o.parent = t.seq
+  order by 1, 2
+$function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_lock_executions(executions text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -738,10 +769,10 @@ begin
   ), task as (
     insert into kr_task_stat (
       task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, task_priority, parameters, registered_ts,
-      version, pool, depends, releases, waiting_on, live, ready, input)
+      version, pool, depends, releases, waiting_on, live, unwired, ready, input)
     select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, 0, coalesce(f.priority, p.task_priority),
            case when f.override is null then p.parameters else umbel_override(p.parameters, f.override) end, now(),
-           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, p.waiting_on = 0 and f.max_running is null,
+           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
            case when p.waiting_on = 0 then f.input end
     from fresh f
     cross join lateral (select * from ms_plan q where q.version = f.version) p
@@ -951,7 +982,7 @@ begin
     ), wired as (
       update kr_task_stat t set
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
-        releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
+        unwired = false, releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
         ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
         exec_status = case when t.exec_status = 0 and f.live = 0 and not f.timed then 9 else t.exec_status end,
         reason = case when t.exec_status = 0 and f.live = 0 and not f.timed then 'skipped' else t.reason end
@@ -1007,11 +1038,68 @@ begin
   perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_wire_inserted()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  fresh text[];
+  roots int[];
+  circular text;
+begin
+  with execution as materialized (
+    select t.task_flow_id flow, min(t.task_exec_seq) first from kr_task_stat t where t.unwired
+    group by 1 having bool_and(t.exec_status = 0 and not t.hold)
+  ), inserted as (
+    insert into kr_flow_stat (task_flow_id, task_id, registered_ts, irregular, place)
+    select e.flow, t.task_id, coalesce(t.registered_ts, now()), true, (select 0 from ms_flow f where f.task_id = t.task_id and f.max_running is not null)
+    from execution e
+    cross join lateral (select k.task_id, k.registered_ts from kr_task_stat k where k.task_flow_id = e.flow and k.task_exec_seq = e.first) t
+    order by e.flow
+    on conflict (task_flow_id) do nothing returning task_flow_id
+  )
+  select array_agg(i.task_flow_id order by i.task_flow_id) into fresh from inserted i;
+  if fresh is null then return; end if;
+
+  with wired as (
+    update kr_task_stat t set
+      unwired = false, depends = k.depends, releases = k.releases, waiting_on = k.waiting_on, live = greatest(1, cardinality(k.depends)),
+      ready = k.waiting_on = 0 and (select f.place is null from kr_flow_stat f where f.task_flow_id = k.flow), revision = t.revision + 1
+    from umbel_inserted_edges(fresh) k
+    where t.task_flow_id = k.flow and t.task_exec_seq = k.seq
+    returning t.task_flow_id flow, t.task_id, t.waiting_on, t.ready, t.pool, t.task_priority
+  ), woken as (
+    select pg_notify('umbel', json_build_object('pool', w.pool, 'priority', min(w.task_priority))::text) from wired w where w.ready group by w.pool
+  ), queued as (
+    select pg_notify('umbel', json_build_object('places', w.task_id)::text) from wired w where w.waiting_on = 0 and not w.ready group by w.task_id
+  ), counted as (
+    select w.flow, (count(*) filter (where w.waiting_on = 0))::int roots from wired w group by 1
+  )
+  select array_agg(c.flow order by c.flow), array_agg(c.roots order by c.flow) into fresh, roots
+    from counted c, (select count(*) from woken) w, (select count(*) from queued) q;
+  update kr_flow_stat f set active = u.roots from unnest(fresh, roots) u(flow, roots) where f.task_flow_id = u.flow;
+
+  -- Nothing can begin: a circle.
+  for circular in select u.flow from unnest(fresh, roots) u(flow, roots) where u.roots = 0 loop
+    perform umbel_wire(circular);
+  end loop;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_wire_row()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
 begin
+  -- Once a transaction, for all that it inserted.
+  if new.unwired and current_setting('umbel.inserted_by', true) is distinct from pg_current_xact_id()::text then
+    perform set_config('umbel.inserted_by', pg_current_xact_id()::text, true);
+    perform umbel_wire_inserted();
+  end if;
   if exists (select from kr_task_stat t
              where t.task_flow_id = new.task_flow_id and t.task_exec_seq = new.task_exec_seq and t.waiting_on is null) then
     perform umbel_wire(new.task_flow_id);

@@ -24,6 +24,7 @@ alter table kr_task_stat
   add column releases   numeric[],
   add column waiting_on integer,
   add column live       integer,
+  add column unwired    boolean not null default true,
   add column ready      boolean not null default false,
   add column hold       boolean not null default false,
   add column reason     text,
@@ -39,6 +40,7 @@ alter table kr_task_stat
 
 comment on column kr_task_stat.version is 'the definition it was registered with; null: inserted by hand, looked up by task_id and task_seq';
 comment on column kr_task_stat.waiting_on is 'arrivals still needed; null: to be wired at commit';
+comment on column kr_task_stat.unwired is 'inserted by hand, and its transaction has not committed';
 comment on column kr_task_stat.live is 'predecessors that may still arrive unskipped; at 0 the task is skipped';
 comment on column kr_task_stat.ready is 'may be claimed: exactly the rows of the claim index';
 comment on column kr_task_stat.hold is 'paused: neither claimed nor handed over';
@@ -50,7 +52,7 @@ comment on column kr_task_stat.checkpoint is 'what the last attempt left for the
 comment on column kr_task_stat.revision is 'bumped by every write of the engine; an update that leaves it is a hand at work';
 
 -- HOT updates need room on the page for a whole batch of versions (a third less WAL than at 70); the claim index and the
--- primary key are all the indexes this table may have.
+-- primary key are all the indexes that grow with this table.
 alter table kr_task_stat set (
   fillfactor = 50,
   autovacuum_vacuum_scale_factor = 0.02,
@@ -58,6 +60,8 @@ alter table kr_task_stat set (
   autovacuum_analyze_scale_factor = 0.05,
   autovacuum_vacuum_cost_delay = 0
 );
+-- Empty but for what a transaction inserts by hand, until it commits.
+create index kr_task_stat_unwired on kr_task_stat (task_flow_id) where unwired;
 create index kr_task_stat_ready on kr_task_stat (pool, task_priority, task_flow_id, task_exec_seq desc) where ready;
 
 create table ms_flow (
@@ -170,13 +174,14 @@ drop table kr_flow_stat;
 drop table ms_plan;
 drop table ms_flow_version;
 drop table ms_flow;
+drop index kr_task_stat_unwired;
 drop index kr_task_stat_ready;
 alter table kr_task_stat reset (
   fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor, autovacuum_analyze_scale_factor, autovacuum_vacuum_cost_delay
 );
 alter table kr_task_stat
   drop column version, drop column pool, drop column depends, drop column releases, drop column waiting_on, drop column live,
-  drop column ready, drop column hold, drop column reason, drop column watcher_id, drop column attempt, drop column lost,
+  drop column unwired, drop column ready, drop column hold, drop column reason, drop column watcher_id, drop column attempt, drop column lost,
   drop column retried, drop column revision, drop column input, drop column result, drop column error, drop column checkpoint;
 alter table ms_task_definition
   drop column step_id, drop column depends_task_seq, drop column after, drop column before, drop column params,

@@ -93,7 +93,7 @@ begin
     ), wired as (
       update kr_task_stat t set
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
-        releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
+        unwired = false, releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
         ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
         exec_status = case when t.exec_status = 0 and f.live = 0 and not f.timed then 9 else t.exec_status end,
         reason = case when t.exec_status = 0 and f.live = 0 and not f.timed then 'skipped' else t.reason end
@@ -158,7 +158,7 @@ with ended as materialized (
   insert into kr_flow_stat (task_flow_id, task_id, flow_status, registered_ts, finished_ts)
   select task_flow_id, task_id, 'success', coalesce(registered_ts, finished_ts, now()), coalesce(finished_ts, now()) from ended
 )
-update kr_task_stat t set waiting_on = 0, live = 1, releases = '{}', revision = 1,
+update kr_task_stat t set unwired = false, waiting_on = 0, live = 1, releases = '{}', revision = 1,
   reason = case when t.exec_status = 9 then 'operator' end,
   depends = case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end
   from ended e where t.task_flow_id = e.task_flow_id;
@@ -198,8 +198,84 @@ create trigger umbel_hand_edit before update on kr_task_stat for each row
     is distinct from (old.exec_status, old.reason, old.hold, old.depends_task_exec_seq, old.depends))
   execute function umbel_hand_edit();
 
+-- What the tasks of these executions, all of them new and at Wait, wait for and release. Hash joins: nothing is known of how many there are.
+create function umbel_inserted_edges(flows text[]) returns table (flow text, seq numeric, depends numeric[], releases numeric[], waiting_on int)
+language sql set enable_nestloop = off set enable_hashjoin = on set enable_seqscan = off set jit = off
+as $$
+  with task as materialized (
+    select t.task_flow_id::text flow, t.task_exec_seq seq,
+           coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end) depends
+    from kr_task_stat t join unnest(flows) u(flow) on u.flow = t.task_flow_id where t.unwired
+  ), wish as materialized (
+    select c.flow, c.seq child, d.seq parent from task c cross join lateral unnest(c.depends) d(seq)
+  ), edge as materialized (
+    select w.flow, w.child, w.parent from wish w join task p on p.flow = w.flow and p.seq = w.parent
+  ), incoming as materialized (
+    select e.flow, e.child, count(*)::int waiting_on from edge e group by 1, 2
+  ), outgoing as materialized (
+    select e.flow, e.parent, array_agg(e.child order by e.child) releases from edge e group by 1, 2
+  )
+  select t.flow, t.seq, t.depends, coalesce(o.releases, '{}'), coalesce(i.waiting_on, 0)
+  from task t
+  left join incoming i on i.flow = t.flow and i.child = t.seq
+  left join outgoing o on o.flow = t.flow and o.parent = t.seq
+  order by 1, 2
+$$;
+
+-- Wires the executions that this transaction inserted whole and at Wait, all in one go; whatever is less plain is left to umbel_wire.
+create function umbel_wire_inserted() returns void language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+declare
+  fresh text[];
+  roots int[];
+  circular text;
+begin
+  with execution as materialized (
+    select t.task_flow_id flow, min(t.task_exec_seq) first from kr_task_stat t where t.unwired
+    group by 1 having bool_and(t.exec_status = 0 and not t.hold)
+  ), inserted as (
+    insert into kr_flow_stat (task_flow_id, task_id, registered_ts, irregular, place)
+    select e.flow, t.task_id, coalesce(t.registered_ts, now()), true, (select 0 from ms_flow f where f.task_id = t.task_id and f.max_running is not null)
+    from execution e
+    cross join lateral (select k.task_id, k.registered_ts from kr_task_stat k where k.task_flow_id = e.flow and k.task_exec_seq = e.first) t
+    order by e.flow
+    on conflict (task_flow_id) do nothing returning task_flow_id
+  )
+  select array_agg(i.task_flow_id order by i.task_flow_id) into fresh from inserted i;
+  if fresh is null then return; end if;
+
+  with wired as (
+    update kr_task_stat t set
+      unwired = false, depends = k.depends, releases = k.releases, waiting_on = k.waiting_on, live = greatest(1, cardinality(k.depends)),
+      ready = k.waiting_on = 0 and (select f.place is null from kr_flow_stat f where f.task_flow_id = k.flow), revision = t.revision + 1
+    from umbel_inserted_edges(fresh) k
+    where t.task_flow_id = k.flow and t.task_exec_seq = k.seq
+    returning t.task_flow_id flow, t.task_id, t.waiting_on, t.ready, t.pool, t.task_priority
+  ), woken as (
+    select pg_notify('umbel', json_build_object('pool', w.pool, 'priority', min(w.task_priority))::text) from wired w where w.ready group by w.pool
+  ), queued as (
+    select pg_notify('umbel', json_build_object('places', w.task_id)::text) from wired w where w.waiting_on = 0 and not w.ready group by w.task_id
+  ), counted as (
+    select w.flow, (count(*) filter (where w.waiting_on = 0))::int roots from wired w group by 1
+  )
+  select array_agg(c.flow order by c.flow), array_agg(c.roots order by c.flow) into fresh, roots
+    from counted c, (select count(*) from woken) w, (select count(*) from queued) q;
+  update kr_flow_stat f set active = u.roots from unnest(fresh, roots) u(flow, roots) where f.task_flow_id = u.flow;
+
+  -- Nothing can begin: a circle.
+  for circular in select u.flow from unnest(fresh, roots) u(flow, roots) where u.roots = 0 loop
+    perform umbel_wire(circular);
+  end loop;
+end $$;
+
 create function umbel_wire_row() returns trigger language plpgsql as $$
 begin
+  -- Once a transaction, for all that it inserted.
+  if new.unwired and current_setting('umbel.inserted_by', true) is distinct from pg_current_xact_id()::text then
+    perform set_config('umbel.inserted_by', pg_current_xact_id()::text, true);
+    perform umbel_wire_inserted();
+  end if;
   if exists (select from kr_task_stat t
              where t.task_flow_id = new.task_flow_id and t.task_exec_seq = new.task_exec_seq and t.waiting_on is null) then
     perform umbel_wire(new.task_flow_id);
@@ -249,6 +325,8 @@ drop trigger umbel_definition_truncated on ms_task_definition;
 drop function umbel_truncated();
 drop function umbel_hand_delete();
 drop function umbel_wire_row();
+drop function umbel_wire_inserted();
+drop function umbel_inserted_edges(text[]);
 drop function umbel_hand_edit();
 drop function umbel_wire(text);
 drop function umbel_definition_changed();

@@ -99,8 +99,11 @@ export async function findTakenAway(db: Database, watcher: number, tasks: HeldTa
   return rows.map(({ ordinal }) => ordinal - 1);
 }
 
-/** Takes back the tasks of every watcher whose lease ran out. Reads only what those had claimed. */
-export async function rescueTasks(db: Database, lostLimit: number): Promise<RescuedTask[]> {
+/**
+ * Takes back the tasks of every watcher whose lease ran out. Reads only what those had claimed. Does nothing while the server
+ * has been up for less than `patience` milliseconds: until then nobody could renew a lease.
+ */
+export async function rescueTasks(db: Database, lostLimit: number, patience = 0): Promise<RescuedTask[]> {
   const { rows } = await db.pool.query<{
     watcher_id: number;
     task_flow_id: string;
@@ -108,8 +111,10 @@ export async function rescueTasks(db: Database, lostLimit: number): Promise<Resc
     exec_status: string;
   }>({
     name: 'umbel_rescue_v1',
-    text: 'select * from umbel_rescue_v1($1)',
-    values: [lostLimit],
+    text: `select r.* from (
+             select $1::int lost_limit where pg_postmaster_start_time() <= clock_timestamp() - $2 * interval '1 millisecond'
+           ) may cross join lateral umbel_rescue_v1(may.lost_limit) r`,
+    values: [lostLimit, patience],
   });
   return rows.map((r) => ({
     watcher: r.watcher_id,

@@ -51,6 +51,7 @@ export interface TaskStatTable {
   releases: string[] | null;
   waiting_on: number | null;
   live: number | null;
+  unwired: Defaulted<boolean>;
   ready: Defaulted<boolean>;
   hold: Defaulted<boolean>;
   reason: string | null;

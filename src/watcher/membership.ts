@@ -12,6 +12,8 @@ export interface Membership extends MembershipOptions {
   others: number;
   /** When the lease was last renewed, on the clock of performance.now(). */
   renewed: number;
+  /** When the first heartbeat after the last gap was answered, on the same clock. */
+  steadySince: number;
   timers: NodeJS.Timeout[];
 }
 
@@ -28,7 +30,7 @@ export interface MembershipOptions {
 }
 
 export function makeMembership(options: MembershipOptions): Membership {
-  return { ...options, id: 0, others: 0, renewed: performance.now(), timers: [] };
+  return { ...options, id: 0, others: 0, renewed: performance.now(), steadySince: -Infinity, timers: [] };
 }
 
 /** Joins, and keeps the lease from now on. A third of the lease between heartbeats leaves two to lose. */
@@ -39,7 +41,7 @@ export async function join(member: Membership): Promise<void> {
   await lookAfterOthers(member);
   member.timers = [
     every(lease / 3, () => beat(member), member.log),
-    every((lease / 2) * (0.8 + Math.random() * 0.2), () => lookAfterOthers(member), member.log),
+    every((lease / 2) * (0.8 + Math.random() * 0.2), () => upkeep(member), member.log),
   ];
 }
 
@@ -60,13 +62,25 @@ export async function leave(member: Membership): Promise<void> {
 
 async function beat(member: Membership): Promise<void> {
   const { alive, others } = await heartbeat(member.db, member.id, member.record.lease);
+  noteBeat(member, performance.now());
   member.others = others;
-  if (alive) member.renewed = performance.now();
   if (!alive && member.timers.length > 0) member.onGone();
 }
 
-async function lookAfterOthers({ db, lostLimit, log, onReady }: Membership): Promise<void> {
-  const rescued = await rescueTasks(db, lostLimit);
+/** A missed heartbeat begins a gap: half a lease is more than the third at which they come. */
+function noteBeat(member: Membership, now: number): void {
+  if (now - member.renewed > member.record.lease / 2) member.steadySince = now;
+  member.renewed = now;
+}
+
+/** Reports before it judges: who was cut off with all the others declares nobody dead, itself least of all, until all had time to report. */
+async function upkeep(member: Membership): Promise<void> {
+  await beat(member);
+  if (performance.now() - member.steadySince >= member.record.lease) await lookAfterOthers(member);
+}
+
+async function lookAfterOthers({ db, record, lostLimit, log, onReady }: Membership): Promise<void> {
+  const rescued = await rescueTasks(db, lostLimit, record.lease);
   for (const task of rescued)
     log.warn(
       { ...task },

@@ -187,5 +187,16 @@ describe.each(servers())('on $name', ({ server }) => {
 });
 
 function quiet(watcher: number, pool: string) {
-  return { watcher, pool, slots: 0, want: 0, most: 0, urgent: 19, from: HEAD, claim: 999, closed: [], ended: [] };
+  return {
+    watcher,
+    pool,
+    slots: 0,
+    want: 0,
+    most: 0,
+    urgent: 19,
+    from: HEAD,
+    claim: 999,
+    closed: [],
+    ended: [],
+  };
 }
