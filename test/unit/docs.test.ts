@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 const pages = [
@@ -30,4 +30,8 @@ test('docs/architecture.md has a row for each folder of src', () => {
   const text = readFileSync('docs/architecture.md', 'utf8');
   const folders = readdirSync('src', { withFileTypes: true }).filter((entry) => entry.isDirectory());
   expect(folders.filter(({ name }) => !text.includes(`| \`${name}/\``)).map(({ name }) => name)).toEqual([]);
+});
+
+test('npx umbel runs: the command line may be executed', () => {
+  expect(statSync('cmd/umbel.ts').mode & 0o111).toBe(0o111);
 });
