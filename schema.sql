@@ -439,6 +439,11 @@ CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
  RETURNS text[]
  LANGUAGE sql
  STABLE
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
 AS $function$
   with recursive family as (
     select e::varchar collate "C" flow from unnest(executions) e
