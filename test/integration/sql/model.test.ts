@@ -42,7 +42,7 @@ describe.each(servers())('on $name', ({ server }) => {
       });
       await fc.assert(property, GAMES);
     },
-    20_000 + RUNS * 1_000,
+    20_000 + GAMES.numRuns * 1_000,
   );
 });
 
