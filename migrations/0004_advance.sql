@@ -187,9 +187,9 @@ begin
     from unnest(flows, moved, failed) u(flow, moved, failed)
     where f.task_flow_id = u.flow
     returning f.task_flow_id, f.flow_status, f.active, f.place
-  ) select * from counted c where c.place = 2 or (c.active = 0 and c.flow_status in ('open', 'paused')) loop
+  ) select * from counted c where c.place = 2 or (c.active = 0 and c.flow_status = 'open') loop
     -- Nothing moves, and a task failed or a hand was at work: the tasks tell how it ended.
-    if ended.flow_status in ('open', 'paused') then
+    if ended.flow_status = 'open' then
       perform umbel_wire(ended.task_flow_id);
     end if;
     return query select f.task_id from kr_flow_stat f where f.task_flow_id = ended.task_flow_id and f.place = 2;
