@@ -19,13 +19,18 @@ const NETWORK_CODES = new Set([
 const DRIVER_MESSAGES =
   /^Connection terminated|^timeout exceeded when trying to connect|is not queryable$|^Query read timeout|^Client was closed/;
 
-/** Shutting down (57P01, 57P02), starting up (57P03), no connection left (53300), and the class of connection errors. */
-const UNREACHABLE_STATES = /^(57P0[123]|53300|08...)$/;
+/**
+ * Shutting down (57P01, 57P02), starting up (57P03), cancelled by a time limit or an administrator (57014), a standby that takes no
+ * writes (25006), out of connections, memory or disk (class 53), input and output that failed (58030), and connection errors.
+ */
+const UNREACHABLE_STATES = /^(57P0[123]|57014|25006|53...|58030|08...)$/;
+
+const LOCK_TIMEOUT = '55P03';
 
 /** Deadlock, serialization failure, lock not available: the same statement may succeed when tried again. */
-const RETRYABLE_STATES = new Set(['40P01', '40001', '55P03']);
+const RETRYABLE_STATES = new Set(['40P01', '40001', LOCK_TIMEOUT]);
 
-/** Whether the database is not there for now, so that waiting may help. Looks through `cause` and `errors`. */
+/** Whether the database is not there for now, or not able to work, so that waiting may help. Looks through `cause` and `errors`. */
 export function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = codeOf(error);
@@ -38,6 +43,11 @@ export function isUnreachable(error: unknown): boolean {
 /** Whether the transaction lost against another one and may be run again as it is. */
 export function isRetryable(error: unknown): boolean {
   return error instanceof Error && (RETRYABLE_STATES.has(codeOf(error)) || isRetryable(error.cause));
+}
+
+/** Whether a lock that somebody keeps was waited for in vain. */
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof Error && (codeOf(error) === LOCK_TIMEOUT || isLockTimeout(error.cause));
 }
 
 /** The catalogue's error for a connection that did not come about: DATABASE_UNREACHABLE or DATABASE_REFUSED. */
