@@ -25,6 +25,20 @@ const DRIVER_MESSAGES =
  */
 const UNREACHABLE_STATES = /^(57P0[123]|57014|25006|53...|58030|08...)$/;
 
+/** Nobody was there to send it to. */
+const NEVER_SENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENOENT',
+]);
+const SQLSTATE = /^[0-9][0-9A-Z]{4}$/;
+/** The server's own word that the connection ends; with any other it says that nothing was done. */
+const BROKEN_STATES = /^(57P0[12]|08...)$/;
+
 const LOCK_TIMEOUT = '55P03';
 
 /** Deadlock, serialization failure, lock not available: the same statement may succeed when tried again. */
@@ -38,6 +52,15 @@ export function isUnreachable(error: unknown): boolean {
     return true;
   if (code === 'ENOENT' && 'syscall' in error && error.syscall === 'connect') return true;
   return error instanceof AggregateError ? error.errors.some(isUnreachable) : isUnreachable(error.cause);
+}
+
+/** Whether a statement may have been carried out although it ended with this error: the connection broke before the answer came. */
+export function mayHaveBeenDone(error: unknown): boolean {
+  if (!(error instanceof Error) || !isUnreachable(error)) return false;
+  const code = codeOf(error);
+  return NEVER_SENT.has(code) || error.message.startsWith('timeout exceeded when')
+    ? false
+    : BROKEN_STATES.test(code) || !SQLSTATE.test(code);
 }
 
 /** Whether the transaction lost against another one and may be run again as it is. */
