@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { defineProgram } from '../../../src/programs/program.ts';
+import { admitExecutions } from '../../../src/sql/admit.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { defineFlow, makeTestRegistrar, type Registering, untilStatuses } from '../../support/flows.ts';
 import { insertRows } from '../../support/hands.ts';
@@ -344,4 +345,17 @@ describe('edits by SQL take effect at once', () => {
     await query('delete from kr_task_stat where task_flow_id = $1 and task_exec_seq = 1', [id]);
     expect((await probe.next()).key).toBe(`${id}:2`);
   });
+});
+
+test('an execution that is let in wakes the watchers of its pool, whoever let it in', async () => {
+  const probe = makeProbe();
+  await startWatcher(database.url, [probe.program], { pool: 'blue' });
+  await defineFlow(database.db, 'alone', [{ program: 'probe', pool: 'blue' }]);
+  await query(`update ms_flow set max_running = 1 where task_id = 'alone'`);
+  await registrar.start('alone');
+  await probe.next();
+  const second = await registrar.start('alone');
+  await query(`update ms_flow set max_running = 2 where task_id = 'alone'`);
+  expect(await admitExecutions(database.db, ['alone'])).toBe(1);
+  expect((await probe.next()).key).toBe(`${second}:1`);
 });
