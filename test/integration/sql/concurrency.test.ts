@@ -136,7 +136,11 @@ describe.each(servers())('on $name', ({ server }) => {
     await Promise.all(workers);
     // What the workers took with their last call and never answered goes back.
     for (const watcher of watchers)
-      await db.pool.query('select umbel_return_strays_v1($1, $2, $3)', [watcher.id, [], []]);
+      await db.pool.query('select umbel_return_strays_v1($1, $2, $3, 9223372036854775807)', [
+        watcher.id,
+        [],
+        [],
+      ]);
     await runAll(await joinWatcher(db, pool));
     const { rows } = await db.pool.query(
       'select distinct exec_status, waiting_on, ready from kr_task_stat where pool = $1 order by 1',
