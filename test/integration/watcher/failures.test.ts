@@ -137,7 +137,7 @@ describe('a watcher whose lease ran out', () => {
     const ids = [await registrar.start('one'), await registrar.start('one')];
     const [late, stopped] = [await mine.next(), await mine.next()];
     await query(`update kr_watcher set lease_until = now() - interval '1 hour'`);
-    const rescuer = await startWatcher(database.url, [theirs.program], { lease: 60_000 });
+    const rescuer = await startWatcher(database.url, [theirs.program], { lease: 1_000 });
     await untilSaid(rescuer, 'task taken back from a dead watcher');
     const again = [await theirs.next(), await theirs.next()];
     late.finish('late');
@@ -168,7 +168,7 @@ describe('a watcher whose lease ran out', () => {
       const doomed = await startWatcher(database.url, [probe.program], { lease: 60_000 });
       await probe.next();
       await query(`update kr_watcher set lease_until = now() - interval '1 hour'`);
-      const rescuer = await startWatcher(database.url, [], { lease: 60_000, pool: 'other' });
+      const rescuer = await startWatcher(database.url, [], { lease: 1_000, pool: 'other' });
       await untilSaid(rescuer, lost < 3 ? 'task taken back' : 'task suspended: lost too often');
       await Promise.all([doomed.stop(0), rescuer.stop(0)]);
     }
