@@ -44,7 +44,8 @@ function describeChanges(id: string, changes: Changes, version: string | null): 
     ),
     keys.includes('steps') ? ['order of steps changed'] : [],
   ].flat();
-  return `${[`${id}: ${kind} (version ${version ?? 'none'})`, parts.join('; ')].filter((part) => part !== '').join(': ')}`;
+  const head = `${id}: ${kind} (version ${version ?? 'none'})`;
+  return parts.length === 0 ? head : `${head}: ${parts.join('; ')}`;
 }
 
 function listPart(title: string, names: string[]): string[] {

@@ -33,11 +33,14 @@ export interface Base {
 /** How long a service waits for its database and schema, in milliseconds: a stack starts in no order. */
 const PATIENCE = 60_000;
 
+/** Milliseconds that a statement may take at least before its connection counts as broken; longer leases allow more. */
+const SHORTEST_SILENCE = 5_000;
+
 /** The database of a service, once it answers and its schema is current; `migrate` brings it there, otherwise it is waited for. */
 export async function openService(settings: Settings, url: string, migrate: boolean): Promise<Base> {
   const log = makeLogger(settings);
   reportStrayErrors(log);
-  const db = openDatabase({ url, max: 10, log });
+  const db = openDatabase({ url, max: 10, silence: Math.max(SHORTEST_SILENCE, settings.lease), log });
   await waitForDatabase(db, { timeout: PATIENCE, log });
   if (migrate) await migrateUp({ url, log });
   else await waitForMigrations(db, log);

@@ -18,7 +18,7 @@ create function umbel_advance_v1(
   retried int, checkpoint jsonb
 ) language plpgsql
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set enable_sort = on
-set plan_cache_mode = force_generic_plan set jit = off
+set plan_cache_mode = force_generic_plan set jit = off set lock_timeout = '1s' -- whose rows somebody keeps locked is put aside
 as $$
 #variable_conflict use_column
 declare

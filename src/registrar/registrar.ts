@@ -4,7 +4,7 @@ import { readDefinition, readDefinitions, storePlan } from '../sql/definitions.t
 import { listExecutions, readExecution } from '../sql/executions.ts';
 import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
-import { registerExecutions } from '../sql/register.ts';
+import { registerSurely } from '../sql/register-surely.ts';
 import { makeRerunMany, type RerunMany } from './bulk.ts';
 import { type Control, makeControl } from './control.ts';
 import { type Flows, makeFlows } from './definition/flows.ts';
@@ -28,7 +28,7 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
   const register = makeRegister({
     readDefinitions: (flows) => readDefinitions(db, flows),
     storePlan: (plan) => storePlan(db, plan),
-    registerExecutions: (batch) => registerExecutions(db, batch),
+    registerExecutions: (batch) => registerSurely(db, batch),
     wake,
   });
   return {

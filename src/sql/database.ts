@@ -1,8 +1,9 @@
 // Opens the one pool of a process. Everything in sql/ gets its connections from here: Kysely for reads and
 // administration, the pg pool for named statements. Table names are unqualified: they live in the first schema of
 // the connection's search_path, which stays as role and URL set it (poolers refuse start-up options).
+import { Socket } from 'node:net';
 import { CompiledQuery, Kysely, PostgresDialect, type Transaction } from 'kysely';
-import { Pool, types, type CustomTypesConfig } from 'pg';
+import { Pool, types, type CustomTypesConfig, type PoolConfig } from 'pg';
 import { withoutPassword, type Logger } from '../log.ts';
 import { connectionError } from './failures.ts';
 import type { Tables } from './tables.ts';
@@ -32,13 +33,18 @@ const typeParsers: CustomTypesConfig = {
     types.getTypeParser(oid === NUMERIC_ARRAY ? TEXT_ARRAY : oid, format),
 };
 
-/** A pool of at most `max` connections, made when first used. `close` waits for the running statements. */
-export function openDatabase(options: {
+export interface DatabaseOptions {
   url: string;
+  /** Connections at most; 10 when absent. */
   max?: number;
   applicationName?: string;
+  /** Milliseconds after which a connection that says nothing counts as broken; absent: it may keep silent for ever. */
+  silence?: number;
   log?: Logger;
-}): Database {
+}
+
+/** A pool of connections, made when first used. `close` waits for the running statements. */
+export function openDatabase(options: DatabaseOptions): Database {
   const pool = new Pool({
     connectionString: options.url,
     max: options.max ?? 10,
@@ -46,10 +52,24 @@ export function openDatabase(options: {
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
     types: typeParsers,
+    ...limitSilence(options.silence),
   });
   surviveLostConnections(pool, options.log);
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return { pool, kysely, address: withoutPassword(options.url), close: () => closeBoth(pool, kysely) };
+}
+
+/** A server or a network that hangs without breaking the connection would hold its caller for ever. Idle connections go before their time is over. */
+function limitSilence(silence: number | undefined): PoolConfig {
+  if (silence === undefined) return {};
+  const stream = () => {
+    const socket = new Socket();
+    const error = Object.assign(new Error(`the database said nothing for ${silence} ms`), {
+      code: 'ETIMEDOUT',
+    });
+    return socket.setTimeout(silence, () => socket.destroy(error));
+  };
+  return { stream, idleTimeoutMillis: Math.min(10_000, silence / 2) };
 }
 
 /** Kysely ends the pool only when it was used itself. */

@@ -19,13 +19,32 @@ const NETWORK_CODES = new Set([
 const DRIVER_MESSAGES =
   /^Connection terminated|^timeout exceeded when trying to connect|is not queryable$|^Query read timeout|^Client was closed/;
 
-/** Shutting down (57P01, 57P02), starting up (57P03), no connection left (53300), and the class of connection errors. */
-const UNREACHABLE_STATES = /^(57P0[123]|53300|08...)$/;
+/**
+ * Shutting down (57P01, 57P02), starting up (57P03), cancelled by a time limit or an administrator (57014), a standby that takes no
+ * writes (25006), out of connections, memory or disk (class 53), input and output that failed (58030), and connection errors.
+ */
+const UNREACHABLE_STATES = /^(57P0[123]|57014|25006|53...|58030|08...)$/;
+
+/** Nobody was there to send it to. */
+const NEVER_SENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENOENT',
+]);
+const SQLSTATE = /^[0-9][0-9A-Z]{4}$/;
+/** The server's own word that the connection ends; with any other it says that nothing was done. */
+const BROKEN_STATES = /^(57P0[12]|08...)$/;
+
+const LOCK_TIMEOUT = '55P03';
 
 /** Deadlock, serialization failure, lock not available: the same statement may succeed when tried again. */
-const RETRYABLE_STATES = new Set(['40P01', '40001', '55P03']);
+const RETRYABLE_STATES = new Set(['40P01', '40001', LOCK_TIMEOUT]);
 
-/** Whether the database is not there for now, so that waiting may help. Looks through `cause` and `errors`. */
+/** Whether the database is not there for now, or not able to work, so that waiting may help. Looks through `cause` and `errors`. */
 export function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = codeOf(error);
@@ -35,9 +54,23 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof AggregateError ? error.errors.some(isUnreachable) : isUnreachable(error.cause);
 }
 
+/** Whether a statement may have been carried out although it ended with this error: the connection broke before the answer came. */
+export function mayHaveBeenDone(error: unknown): boolean {
+  if (!(error instanceof Error) || !isUnreachable(error)) return false;
+  const code = codeOf(error);
+  return NEVER_SENT.has(code) || error.message.startsWith('timeout exceeded when')
+    ? false
+    : BROKEN_STATES.test(code) || !SQLSTATE.test(code);
+}
+
 /** Whether the transaction lost against another one and may be run again as it is. */
 export function isRetryable(error: unknown): boolean {
   return error instanceof Error && (RETRYABLE_STATES.has(codeOf(error)) || isRetryable(error.cause));
+}
+
+/** Whether a lock that somebody keeps was waited for in vain. */
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof Error && (codeOf(error) === LOCK_TIMEOUT || isLockTimeout(error.cause));
 }
 
 /** The catalogue's error for a connection that did not come about: DATABASE_UNREACHABLE or DATABASE_REFUSED. */

@@ -1,4 +1,5 @@
 // A watcher's membership: joining, heartbeats, leaving, and taking back the tasks of those that died.
+import type { QueryConfig } from 'pg';
 import type { Database } from './database.ts';
 
 export interface WatcherRecord {
@@ -42,12 +43,15 @@ export async function heartbeat(
   watcher: number,
   lease: number,
 ): Promise<{ alive: boolean; others: number }> {
-  const { rows } = await db.pool.query<{ others: number }>({
+  const statement: QueryConfig & { query_timeout: number } = {
     name: 'heartbeat',
     text: `update kr_watcher w set lease_until = clock_timestamp() + $2 * interval '1 millisecond' where w.watcher_id = $1
            returning (select count(*)::int from kr_watcher o where o.pool = w.pool and o.watcher_id <> w.watcher_id) others`,
     values: [watcher, lease],
-  });
+    // One connection that has gone silent shall not cost the lease: the next heartbeat takes another.
+    query_timeout: lease / 2,
+  };
+  const { rows } = await db.pool.query<{ others: number }>(statement);
   return { alive: rows.length > 0, others: rows[0]?.others ?? 0 };
 }
 
@@ -56,7 +60,7 @@ export async function leaveWatchers(db: Database, watcher: number): Promise<void
   await db.pool.query('delete from kr_watcher where watcher_id = $1', [watcher]);
 }
 
-/** Hands tasks back to Wait. Of tasks that never began the attempt does not count. */
+/** Hands tasks back to Wait, but for those whose rows are locked. Of tasks that never began the attempt does not count. */
 export async function returnTasks(
   db: Database,
   watcher: number,
@@ -71,15 +75,19 @@ export async function returnTasks(
   return rows[0]!.returned;
 }
 
-/** Hands back what the watcher holds by the books but does not know of: the answer to a call was lost on the way. */
+/**
+ * Hands back what the watcher holds by the books but does not know of: the answer to a call was lost on the way. Batches after `upto`
+ * are none of its business, so that it does no harm when it arrives late itself.
+ */
 export async function returnStrays(
   db: Database,
   watcher: number,
   known: { flow: string; seq: string }[],
+  upto = Number.MAX_SAFE_INTEGER,
 ): Promise<number> {
   const { rows } = await db.pool.query<{ returned: number }>(
-    'select umbel_return_strays_v1($1, $2, $3) returned',
-    [watcher, known.map((t) => t.flow), known.map((t) => t.seq)],
+    'select umbel_return_strays_v1($1, $2, $3, $4) returned',
+    [watcher, known.map((t) => t.flow), known.map((t) => t.seq), upto],
   );
   return rows[0]!.returned;
 }

@@ -1,4 +1,4 @@
-// Tells values that Postgres does not take from everything else that it may say. Called by the registrar.
+// Tells values that Postgres does not take from everything else that it may say. Called by the registrar and the watcher.
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 

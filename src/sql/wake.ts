@@ -1,4 +1,5 @@
 // The hint between processes that something became ready. Only a hint: a poll is the floor, so losing one loses nothing.
+import { Socket } from 'node:net';
 import { Client } from 'pg';
 import type { Database } from './database.ts';
 
@@ -15,17 +16,23 @@ export async function sendHint(db: Database, hint: Hint): Promise<void> {
   });
 }
 
+/** Milliseconds that a connection gets to say goodbye. */
+const GOODBYE = 1_000;
+
 /** Listens on a connection of its own; `onEnd` is called once when that is lost. Returns how to stop. */
 export async function listenForHints(
   url: string,
   onHint: (hint: Hint) => void,
   onEnd: (error?: Error) => void,
 ): Promise<() => Promise<void>> {
+  const socket = new Socket();
   const client = new Client({
     connectionString: url,
     application_name: 'umbel listen',
     keepAlive: true,
+    keepAliveInitialDelayMillis: 30_000,
     connectionTimeoutMillis: 10_000,
+    stream: () => socket,
   });
   client.on('notification', ({ payload }) => {
     const hint = readHint(payload);
@@ -35,7 +42,11 @@ export async function listenForHints(
   await client.connect();
   await client.query(`listen ${CHANNEL}`);
   client.on('end', () => onEnd());
-  return () => client.end();
+  return async () => {
+    const cut = setTimeout(() => socket.destroy(), GOODBYE);
+    await client.end();
+    clearTimeout(cut);
+  };
 }
 
 function readHint(payload: string | undefined): Hint | undefined {

@@ -6,7 +6,7 @@ import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
 import { TAKEN_AWAY } from './cancel.ts';
-import { begin, dequeue, end, letGo, type Holding, type Holdings } from './holdings.ts';
+import { begin, dequeue, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
@@ -25,8 +25,6 @@ export interface BeginDeps {
   isClosed: () => boolean;
   /** A task waits for a time, in milliseconds from now. */
   onDelayed: (delay: number) => void;
-  /** The holding was stopped so that it goes back to Wait: its outcome is not recorded. */
-  onReturned: (holding: Holding) => void;
 }
 
 /** Given as the reason to programs that outlast the grace time; such an attempt is handed back, not recorded. */
@@ -66,11 +64,8 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   const age = performance.now() - holding.began!;
   deps.ahead.learn(age);
   const stopped = holding.stop?.error;
-  if (stopped === HANDED_BACK || stopped === DISOWNED || stopped === TAKEN_AWAY) {
-    letGo(deps.holdings, holding);
-    if (stopped === HANDED_BACK) deps.onReturned(holding);
-    return;
-  }
+  if (stopped === HANDED_BACK) return giveUp(deps.holdings, holding);
+  if (stopped === DISOWNED || stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   const verdict = judgeAttempt(
     outcome,
     holding.task,

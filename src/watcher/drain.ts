@@ -14,8 +14,6 @@ export interface DrainDeps {
   loop: Loop;
   /** Ends with the loop. */
   running: Promise<void>;
-  /** Begun attempts that were handed back; filled while they are stopped. */
-  returned: Holding[];
   log: Logger;
 }
 
@@ -34,7 +32,7 @@ export async function drain(deps: DrainDeps, grace: number): Promise<void> {
   clearTimeout(hopeless);
   // What a call brought in that was under way when the loop was closed.
   await handBackUnbegun(deps);
-  await handBack(deps, deps.returned, true);
+  await handBack(deps, [...holdings.returning], true);
   await leave(membership).catch((error: unknown) =>
     log.warn({ err: error }, 'could not sign off; the lease will run out'),
   );
@@ -47,20 +45,24 @@ export function stopRunning(holdings: Holdings, reason: Error): void {
 
 async function handBackUnbegun(deps: DrainDeps): Promise<void> {
   const unbegun = takeUnbegun(deps.holdings);
-  await handBack(deps, unbegun, false);
-  for (const holding of unbegun) letGo(deps.holdings, holding);
+  const returned = await handBack(deps, unbegun, false);
+  // What is still in the books must stay there: a rescue finds it.
+  if (returned === unbegun.length) for (const holding of unbegun) letGo(deps.holdings, holding);
 }
 
 async function handBack(
   { db, membership, log }: DrainDeps,
   holdings: Holding[],
   begun: boolean,
-): Promise<void> {
-  if (holdings.length === 0) return;
+): Promise<number> {
+  if (holdings.length === 0) return 0;
   const tasks = holdings.map(({ task }) => task);
   try {
-    log.info({ tasks: await returnTasks(db, membership.id, tasks, begun) }, 'handed back');
+    const returned = await returnTasks(db, membership.id, tasks, begun);
+    log.info({ tasks: returned }, 'handed back');
+    return returned;
   } catch (error) {
     log.warn({ err: error }, 'could not hand tasks back; others take them when the lease runs out');
+    return 0;
   }
 }

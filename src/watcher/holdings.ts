@@ -16,12 +16,19 @@ export interface Holding {
   began?: number;
 }
 
-/** The tasks of one call; closed when none of them is held any more. */
+/** The tasks of one call; closed when the last of them is recorded: until then a rescue has to find them. */
 interface Batch {
   no: number;
+  /** Tasks that are neither recorded nor handed back. */
   open: number;
   /** When the call answered, on the clock of performance.now(). */
   at: number;
+}
+
+/** An attempt that ended and is not recorded yet. */
+export interface Unrecorded {
+  record: Ended;
+  batch: Batch;
 }
 
 export interface Holdings {
@@ -31,19 +38,33 @@ export interface Holdings {
   queue: Holding[];
   head: number;
   running: Set<Holding>;
-  ended: Ended[];
+  /** Stopped so that they go back to Wait; not yet handed back. */
+  returning: Set<Holding>;
+  ended: Unrecorded[];
+  /** Ended, while another transaction keeps their rows locked. */
+  aside: Set<Unrecorded>;
   /** Batches that the database may forget. */
   closed: number[];
 }
 
 /** What one call records. */
 export interface Collected {
-  ended: Ended[];
-  closed: number[];
+  unrecorded: Unrecorded[];
+  /** Batches that were closed before. */
+  before: number[];
 }
 
 export function makeHoldings(): Holdings {
-  return { unprepared: new Set(), queue: [], head: 0, running: new Set(), ended: [], closed: [] };
+  return {
+    unprepared: new Set(),
+    queue: [],
+    head: 0,
+    running: new Set(),
+    returning: new Set(),
+    ended: [],
+    aside: new Set(),
+    closed: [],
+  };
 }
 
 /** Tasks held and not begun. */
@@ -83,28 +104,53 @@ export function begin(held: Holdings, holding: Holding, stop: Stop, now: number)
 
 /** Its program ended: the record goes with the next call. */
 export function end(held: Holdings, holding: Holding, record: Ended): void {
-  held.ended.push(record);
-  letGo(held, holding);
+  held.running.delete(holding);
+  held.ended.push({ record, batch: holding.batch });
 }
 
-/** Lets a task go with nothing to record. */
+/** Its program was stopped: the task is to be handed back. */
+export function giveUp(held: Holdings, holding: Holding): void {
+  held.running.delete(holding);
+  held.returning.add(holding);
+}
+
+/** Lets a task go that the database does not take for this watcher's any more. */
 export function letGo(held: Holdings, holding: Holding): void {
   held.running.delete(holding);
+  held.returning.delete(holding);
   holding.batch.open -= 1;
   if (holding.batch.open === 0) held.closed.push(holding.batch.no);
 }
 
-/** Takes out what the next call records; `restore` puts it back when the call failed. */
+/** Takes out what the next call records; `confirm` ends it when the call was answered, `restore` puts it back when it failed. */
 export function collect(held: Holdings, most: number): Collected {
-  const collected = { ended: held.ended.slice(0, most), closed: held.closed };
+  const collected = { unrecorded: held.ended.slice(0, most), before: held.closed };
   held.ended = held.ended.slice(most);
   held.closed = [];
   return collected;
 }
 
-export function restore(held: Holdings, { ended, closed }: Collected): void {
-  held.ended = [...ended, ...held.ended];
-  held.closed = [...closed, ...held.closed];
+/** Batches that the call may close: those closed before, and those of which nothing is left but what this very call records. */
+export function listClosed({ unrecorded, before }: Collected): number[] {
+  const counts = new Map<Batch, number>();
+  for (const { batch } of unrecorded) counts.set(batch, (counts.get(batch) ?? 0) + 1);
+  const closed = [...before];
+  for (const [batch, count] of counts) if (batch.open === count) closed.push(batch.no);
+  return closed;
+}
+
+/** What was collected is recorded; a batch that two calls ended between them is closed by the next. */
+export function confirm(held: Holdings, { unrecorded }: Collected, closed: number[]): void {
+  const known = new Set(closed);
+  for (const { batch } of unrecorded) {
+    batch.open -= 1;
+    if (batch.open === 0 && !known.has(batch.no)) held.closed.push(batch.no);
+  }
+}
+
+export function restore(held: Holdings, { unrecorded, before }: Collected): void {
+  held.ended = [...unrecorded, ...held.ended];
+  held.closed = [...before, ...held.closed];
 }
 
 /** Takes out everything that has not begun; the caller hands it back and then lets it go. */
@@ -140,13 +186,19 @@ export function isOverdue(held: Holdings, time: number): boolean {
 export function forget(held: Holdings): void {
   for (const holding of takeUnbegun(held)) letGo(held, holding);
   held.ended = [];
+  held.aside.clear();
   held.closed = [];
+}
+
+/** Attempts that ended and are not recorded yet, whatever they wait for. */
+export function countUnrecorded(held: Holdings): number {
+  return held.ended.length + held.aside.size;
 }
 
 /** All that the database should know as held by this watcher. */
 export function listKnown(held: Holdings): HeldTask[] {
-  const tasks = listHeld(held).map(({ task }) => task);
-  return [...tasks, ...held.ended.map(({ flow, seq, attempt }) => ({ flow, seq, attempt }))];
+  const tasks = [...listHeld(held), ...held.returning].map(({ task }) => task);
+  return [...tasks, ...[...held.ended, ...held.aside].map(({ record }) => record)];
 }
 
 function listUnbegun(held: Holdings): Holding[] {

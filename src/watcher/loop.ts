@@ -3,18 +3,18 @@
 // while the first is under way, so that neither Postgres nor this process waits for the other.
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
 import { isWatcherGone } from '../sql/advance.ts';
-import { isUnreachable } from '../sql/failures.ts';
+import { isLockTimeout, isUnreachable } from '../sql/failures.ts';
+import { putAside } from './aside.ts';
+import { doubt, isDoubtDue, resolveDoubts } from './doubts.ts';
+import { countQueued, countUnrecorded } from './holdings.ts';
 import { rejoin } from './membership.ts';
-import { countQueued } from './holdings.ts';
 import {
   handBackOverdue,
   hasOverdue,
-  isDoubtDue,
   isWorthACall,
   makeTurn,
   PATIENCE,
   prepareTasks,
-  resolveDoubts,
   type Purpose,
   type TurnDeps,
   type TurnState,
@@ -58,32 +58,17 @@ interface LoopState extends TurnState {
 const SECOND_CALL = 100;
 const LONGEST_PAUSE = 5_000;
 
-function makeState(): LoopState {
-  return {
-    claim: 0,
-    expected: 0,
-    closed: false,
-    doubts: [],
-    inFlight: 0,
-    hurried: false,
-    hurrying: false,
-    reasons: 1,
-    answered: 0,
-    pause: 0,
-    abandoned: false,
-  };
-}
-
 export function makeLoop(loopDeps: LoopDeps): Loop {
   const { holdings, waker } = loopDeps;
-  const state = makeState();
+  const state = freshState(loopDeps);
   const wake = () => {
     state.reasons += 1;
     waker.wake();
   };
   const deps = { ...loopDeps, wake };
   const isDone = () =>
-    state.abandoned || (state.closed && state.inFlight + holdings.running.size + holdings.ended.length === 0);
+    state.abandoned ||
+    (state.closed && state.inFlight + holdings.running.size + countUnrecorded(holdings) === 0);
   return {
     wake,
     hurry() {
@@ -111,17 +96,35 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
   };
 }
 
+function freshState({ membership }: LoopDeps): LoopState {
+  return {
+    claim: 0,
+    expected: 0,
+    closed: false,
+    doubts: [performance.now() + membership.record.lease],
+    inFlight: 0,
+    hurried: false,
+    hurrying: false,
+    reasons: 1,
+    answered: 0,
+    pause: 0,
+    abandoned: false,
+  };
+}
+
 /** Sends the next call when it is worth one; its end wakes the loop. */
 function launch(deps: TurnDeps & LoopDeps, state: LoopState): void {
   const look = state.reasons !== state.answered;
   if (!mayLaunch(deps, state)) return;
-  if (!(isDoubtDue(state) || hasOverdue(deps) || isWorthACall(deps, state, look))) return;
+  // What is left unprepared when nothing is under way could not be looked up before.
+  const isLeft = state.inFlight === 0 && deps.holdings.unprepared.size > 0;
+  if (!(isLeft || isDoubtDue(state) || hasOverdue(deps) || isWorthACall(deps, state, look))) return;
   void fly(deps, state, look ? 'look' : 'record');
 }
 
 /** Sends a small call for what is urgent, whatever else is under way: the large ones take their time. */
 function hurry(deps: TurnDeps & LoopDeps, state: LoopState): void {
-  if (!state.hurried || state.hurrying || state.closed || state.pause > 0 || state.doubts.length > 0) return;
+  if (!state.hurried || state.hurrying || state.closed || state.pause > 0 || isDoubtDue(state)) return;
   state.hurried = false;
   state.hurrying = true;
   void fly(deps, state, 'urgent').finally(() => {
@@ -129,18 +132,20 @@ function hurry(deps: TurnDeps & LoopDeps, state: LoopState): void {
   });
 }
 
-function mayLaunch({ holdings }: TurnDeps, { inFlight, pause, doubts }: LoopState): boolean {
+function mayLaunch({ holdings }: TurnDeps, state: LoopState): boolean {
+  const { inFlight, pause } = state;
   if (inFlight === 0) return true;
-  return inFlight === 1 && pause === 0 && doubts.length === 0 && holdings.ended.length >= SECOND_CALL;
+  return inFlight === 1 && pause === 0 && !isDoubtDue(state) && holdings.ended.length >= SECOND_CALL;
 }
 
 /** One flight, from what must come before the call to whatever the database answers; its end wakes the loop. */
 async function fly(deps: TurnDeps & LoopDeps, state: LoopState, purpose: Purpose): Promise<void> {
   const { reasons } = state;
+  const { id } = deps.membership;
   state.inFlight += 1;
   try {
-    await resolveDoubts(deps, state);
-    await handBackOverdue(deps);
+    if (state.inFlight === 1 && isDoubtDue(state)) await resolveDoubts(deps, state);
+    await handBackOverdue(deps, state);
     await prepareTasks(deps, []);
     const drained = await makeTurn(deps, state, purpose);
     if (!drained) state.reasons += 1;
@@ -148,7 +153,7 @@ async function fly(deps: TurnDeps & LoopDeps, state: LoopState, purpose: Purpose
     if (state.pause > 0) deps.log.info('the database is back');
     state.pause = 0;
   } catch (error) {
-    await recover(deps, state, error as Error);
+    await recover(deps, state, error as Error, id);
   } finally {
     state.inFlight -= 1;
     deps.waker.wake();
@@ -167,22 +172,21 @@ function untilPoll(pollInterval: number): number {
   return pollInterval * (0.75 + Math.random() * 0.5);
 }
 
-async function recover(deps: TurnDeps, state: LoopState, error: Error): Promise<void> {
-  const { log } = deps;
+/** `id` is who this watcher was when the flight began. */
+async function recover(deps: TurnDeps, state: LoopState, error: Error, id: number): Promise<void> {
+  const { log, membership } = deps;
   state.reasons += 1;
+  doubt(state, performance.now());
   if (isWatcherGone(error)) {
-    await rejoin(deps.membership).catch((failure: unknown) =>
+    if (membership.id !== id) return;
+    await rejoin(membership).catch((failure: unknown) =>
       log.debug({ err: failure }, 'could not join again yet'),
     );
     return;
   }
-  if (isUnreachable(error)) {
-    if (state.pause === 0) log.warn({ reason: error.message }, 'the database is away; trying again');
-    const now = performance.now();
-    state.doubts = [now, now + 1_000, now + 10_000];
-  } else {
-    log.error({ err: error }, 'turn failed; trying again');
-  }
+  if (isLockTimeout(error) && (await putAside(deps).catch(() => 0)) > 0) return;
+  if (!isUnreachable(error)) log.error({ err: error }, 'turn failed; trying again');
+  else if (state.pause === 0) log.warn({ reason: error.message }, 'the database is away; trying again');
   state.pause = Math.min(LONGEST_PAUSE, state.pause * 2 || 100);
   await delay(state.pause * (0.5 + Math.random() * 0.5));
 }

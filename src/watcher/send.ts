@@ -2,17 +2,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { advance, type AdvanceAnswer, type AdvanceCall, type Ended } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
-import { isRetryable, isUnreachable } from '../sql/failures.ts';
-import { isWatcherGone } from '../sql/advance.ts';
+import { isLockTimeout, isRetryable, isUnreachable } from '../sql/failures.ts';
+import { mayBeOneValue } from '../sql/refusals.ts';
 
 /** Advances; a deadlock is tried again, and a record that Postgres refuses fails its own task and harms no other. */
 export async function advanceSafely(db: Database, call: AdvanceCall): Promise<AdvanceAnswer> {
   try {
     return await advanceWithRetry(db, call);
   } catch (error) {
-    if (isUnreachable(error) || isWatcherGone(error) || call.ended.length === 0) throw error;
+    if (call.ended.length === 0 || !isOneValue(error)) throw error;
     return advanceApart(db, call, error as Error);
   }
+}
+
+/** Whether one record may be to blame. Anything else, a full disk or a lost connection, passes: no task fails of it. */
+function isOneValue(error: unknown): boolean {
+  return !isUnreachable(error) && mayBeOneValue(error);
 }
 
 async function advanceWithRetry(db: Database, call: AdvanceCall): Promise<AdvanceAnswer> {
@@ -20,7 +25,7 @@ async function advanceWithRetry(db: Database, call: AdvanceCall): Promise<Advanc
     try {
       return await advance(db, call);
     } catch (error) {
-      if (!isRetryable(error) || tries >= 10) throw error;
+      if (!isRetryable(error) || isLockTimeout(error) || tries >= 10) throw error;
       await delay(Math.random() * 5 * tries);
     }
   }

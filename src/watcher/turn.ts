@@ -4,15 +4,18 @@ import { admitExecutions } from '../sql/admit.ts';
 import type { AdvanceAnswer, AdvanceCall } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
 import type { Hinter } from '../sql/hinter.ts';
-import { returnStrays, returnTasks } from '../sql/leases.ts';
+import { returnTasks } from '../sql/leases.ts';
 import type { Ahead } from './ahead.ts';
+import { doubt } from './doubts.ts';
 import {
   collect,
+  type Collected,
+  confirm,
   countQueued,
   enqueue,
   isOverdue,
   letGo,
-  listKnown,
+  listClosed,
   restore,
   take,
   takeUnbegun,
@@ -52,7 +55,7 @@ export interface TurnState {
   expected: number;
   /** Claims nothing more. */
   closed: boolean;
-  /** Times at which to look for tasks that a lost answer gave us. */
+  /** Times at which to compare what the books say with what is held, the next first; never empty. See doubts.ts. */
   doubts: number[];
 }
 
@@ -72,11 +75,14 @@ export function isWorthACall(deps: TurnDeps, state: TurnState, look: boolean): b
 
 /** Makes one call and begins what it brings. True when nothing ready is left, as far as it could see. */
 export async function makeTurn(deps: TurnDeps, state: TurnState, purpose: Purpose): Promise<boolean> {
-  const call = nextCall(deps, state, purpose);
+  const collected = collect(deps.holdings, purpose === 'urgent' ? 0 : BATCH);
+  const call = nextCall(deps, state, purpose, collected);
   const began = performance.now();
-  const answer = await send(deps, state, call);
+  const answer = await send(deps, state, call, collected);
   const now = performance.now();
   deps.onTurn?.(call, answer, now - began);
+  // Declared dead meanwhile: what the call brought in is for a rescue.
+  if (call.watcher !== deps.membership.id) return false;
   const drained = deps.position.learn({ ...call, began, now }, answer);
   take(deps.holdings, call.claim, answer.claimed, now);
   reportLate(deps, answer);
@@ -86,8 +92,8 @@ export async function makeTurn(deps: TurnDeps, state: TurnState, purpose: Purpos
   return drained;
 }
 
-function nextCall(deps: TurnDeps, state: TurnState, purpose: Purpose): AdvanceCall {
-  const { membership, pool, position, holdings } = deps;
+function nextCall(deps: TurnDeps, state: TurnState, purpose: Purpose, collected: Collected): AdvanceCall {
+  const { membership, pool, position } = deps;
   state.claim += 1;
   return {
     watcher: membership.id,
@@ -95,7 +101,8 @@ function nextCall(deps: TurnDeps, state: TurnState, purpose: Purpose): AdvanceCa
     claim: state.claim,
     ...measureRoom(deps, state, purpose),
     ...position.next(performance.now()),
-    ...collect(holdings, purpose === 'urgent' ? 0 : BATCH),
+    closed: listClosed(collected),
+    ended: collected.unrecorded.map(({ record }) => record),
   };
 }
 
@@ -112,13 +119,20 @@ function measureRoom(
   return { slots, want: Math.max(0, room + ahead.size(workers)), most: BATCH };
 }
 
-async function send(deps: TurnDeps, state: TurnState, call: AdvanceCall): Promise<AdvanceAnswer> {
+async function send(
+  { db, holdings }: TurnDeps,
+  state: TurnState,
+  call: AdvanceCall,
+  collected: Collected,
+): Promise<AdvanceAnswer> {
   const expected = Math.min(call.want, call.most);
   state.expected += expected;
   try {
-    return await advanceSafely(deps.db, call);
+    const answer = await advanceSafely(db, call);
+    confirm(holdings, collected, call.closed);
+    return answer;
   } catch (error) {
-    restore(deps.holdings, call);
+    restore(holdings, collected);
     throw error;
   } finally {
     state.expected -= expected;
@@ -148,17 +162,17 @@ export function hasOverdue({ holdings }: TurnDeps): boolean {
 }
 
 /** Hands back what was claimed ahead and did not begin soon, because programs take longer than they used to. */
-export async function handBackOverdue(deps: TurnDeps): Promise<void> {
+export async function handBackOverdue(deps: TurnDeps, state: TurnState): Promise<void> {
   if (!hasOverdue(deps)) return;
   const { db, pool, membership, holdings, ahead, hinter, log } = deps;
   const overdue = takeUnbegun(holdings);
   ahead.forget();
-  try {
-    const tasks = overdue.map(({ task }) => task);
-    log.debug({ tasks: await returnTasks(db, membership.id, tasks, false) }, 'handed back what waited here');
-  } finally {
-    for (const holding of overdue) letGo(holdings, holding);
-  }
+  const tasks = overdue.map(({ task }) => task);
+  const returned = await returnTasks(db, membership.id, tasks, false);
+  log.debug({ tasks: returned }, 'handed back what waited here');
+  // A batch that is closed too early is out of every rescue's sight: what is still in the books, it finds by comparing.
+  if (returned < overdue.length) doubt(state, performance.now());
+  else for (const holding of overdue) letGo(holdings, holding);
   hinter.hint(pool, Math.min(...overdue.map(({ task }) => task.priority)));
 }
 
@@ -181,19 +195,4 @@ function admitFreed({ db, wake, log }: TurnDeps, answer: AdvanceAnswer): void {
 /** Others are told when there may be more than this watcher took. */
 function hintOthers({ membership, hinter, pool }: TurnDeps, answer: AdvanceAnswer): void {
   if (membership.others > 0) hinter.hint(pool, answer.claimed.at(-1)?.priority ?? 0);
-}
-
-/** The answer to a call may have been lost after it was carried out: what it claimed is handed back once we can ask again. */
-export async function resolveDoubts(
-  { db, membership, holdings, log }: TurnDeps,
-  state: TurnState,
-): Promise<void> {
-  if (!isDoubtDue(state)) return;
-  const returned = await returnStrays(db, membership.id, listKnown(holdings));
-  state.doubts.shift();
-  if (returned > 0) log.warn({ tasks: returned }, 'handed back tasks of a lost answer');
-}
-
-export function isDoubtDue({ doubts }: TurnState): boolean {
-  return doubts.length > 0 && doubts[0]! <= performance.now();
 }

@@ -12,7 +12,7 @@ import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
 import { drain, stopRunning } from './drain.ts';
-import { countQueued, forget, makeHoldings, type Holding, type Holdings } from './holdings.ts';
+import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
@@ -74,7 +74,7 @@ const LOST_LIMIT = 3;
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, membership, position, loop, returned, timekeeper } = parts;
+  const { holdings, membership, position, loop, timekeeper } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
   let uncancellable = () => {};
@@ -107,7 +107,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       // At once: a call made while the listening ends would take tasks in only to hand them back.
       loop.close();
       await deaf();
-      await drain({ db, holdings, membership, loop, running, returned, log }, grace);
+      await drain({ db, holdings, membership, loop, running, log }, grace);
       uncancellable();
     },
   };
@@ -118,7 +118,7 @@ function lookAt({ holdings, membership }: ReturnType<typeof makeParts>, workers:
     workers,
     running: holdings.running.size,
     queued: countQueued(holdings),
-    unrecorded: holdings.ended.length,
+    unrecorded: countUnrecorded(holdings),
     leaseAge: performance.now() - membership.renewed,
     others: membership.others,
   };
@@ -140,7 +140,6 @@ function makeParts(options: WatcherOptions) {
     ...addTraces(options),
   };
   const { holdings } = shared;
-  const returned: Holding[] = [];
   const closing = { closed: false };
   const wake = () => loop.wake();
   const hinter = makeHinter(db, log);
@@ -155,7 +154,6 @@ function makeParts(options: WatcherOptions) {
     ...shared,
     isClosed: () => closing.closed,
     onDelayed: (delay) => timekeeper.expect(delay),
-    onReturned: (holding) => returned.push(holding),
   });
   const prepare = makePrepare(db, registry);
   const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
@@ -163,7 +161,7 @@ function makeParts(options: WatcherOptions) {
     closing.closed = true;
     timekeeper.stop();
   };
-  return { timekeeper, holdings, position, membership, loop, returned, close };
+  return { timekeeper, holdings, position, membership, loop, close };
 }
 
 /** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */

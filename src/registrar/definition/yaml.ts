@@ -1,6 +1,6 @@
 // Flows as YAML (or JSON) text: read with the line and column of every problem, and written. Called by cmd/.
 import {
-  Document,
+  type Document,
   isAlias,
   isMap,
   isNode,

@@ -20,17 +20,20 @@ beforeEach(() =>
 
 const query = (text: string, values: unknown[] = []) => database.db.pool.query(text, values);
 
+interface Body {
+  data: unknown;
+  meta: object;
+  errors: { error: string }[];
+}
+
 async function send(method: string, url: string, payload?: object) {
   const answer = await app.inject({
     method: method as 'POST',
     url,
     ...(payload === undefined ? {} : { payload }),
   });
-  const body =
-    answer.body === ''
-      ? undefined
-      : answer.json<{ data: unknown; meta: object; errors: { error: string }[] }>();
-  return { status: answer.statusCode, body };
+  const body = answer.body === '' ? undefined : answer.json();
+  return { status: answer.statusCode, body: body as Body };
 }
 const step = (id: string, rest: object = {}) => ({ id, program: 'empty', ...rest });
 const flow = { steps: [step('a', { params: { deep: { list: [1, null] } } }), step('b', { after: ['a'] })] };
@@ -45,7 +48,7 @@ describe('/flows/{flow}/steps', () => {
         meta: { warnings: [{ path: 'steps[0].after[0]', message: expect.stringContaining('"y"') }] },
       },
     });
-    expect((await send('POST', '/flows/a%2Fb/steps', step('y'))).body?.meta).toEqual({ warnings: [] });
+    expect((await send('POST', '/flows/a%2Fb/steps', step('y'))).body.meta).toEqual({ warnings: [] });
     expect(await send('PUT', '/flows/a%2Fb/steps/y', step('z', { name: 'Zed' }))).toMatchObject({
       status: 200,
       body: { data: { id: 'z', name: 'Zed' } },
@@ -58,14 +61,14 @@ describe('/flows/{flow}/steps', () => {
       errors: [{ code: 409, error: 'STEP_REQUIRED', message: expect.stringContaining('"x"') }],
     });
     expect(await send('DELETE', '/flows/a%2Fb/steps/z?detach=1')).toEqual({ status: 204, body: undefined });
-    expect((await send('GET', '/flows/a%2Fb/steps')).body?.data).toEqual([step('x', { params: {} })]);
+    expect((await send('GET', '/flows/a%2Fb/steps')).body.data).toEqual([step('x', { params: {} })]);
   });
 
   it('says what is missing, taken or wrong', async () => {
     await send('PUT', '/flows/f', flow);
     const refused = async (method: string, url: string, payload?: object) => {
       const { status, body } = await send(method, url, payload);
-      return [status, ...new Set(body?.errors.map(({ error }) => error))];
+      return [status, ...new Set(body.errors.map(({ error }) => error))];
     };
     expect(await refused('POST', '/flows/f/steps', step('a'))).toEqual([409, 'STEP_EXISTS']);
     expect(await refused('POST', '/flows/f/steps', { id: 'c', retry: -1 })).toEqual([
@@ -98,12 +101,12 @@ describe('/flows/{flow}', () => {
       status: 200,
       body: { meta: { changes: { kind: 'changed', keys: ['defaults'] } } },
     });
-    expect((await send('GET', '/flows/f/graph')).body?.data).toMatchObject({
+    expect((await send('GET', '/flows/f/graph')).body.data).toMatchObject({
       levels: [['a'], ['b']],
       problems: [],
     });
-    const { version } = replaced.body?.meta as { version: string };
-    expect((await send('GET', '/flows/f/versions')).body?.data).toMatchObject([
+    const { version } = replaced.body.meta as { version: string };
+    expect((await send('GET', '/flows/f/versions')).body.data).toMatchObject([
       { version, current: true },
       { current: false },
     ]);
@@ -118,7 +121,7 @@ describe('/flows/{flow}', () => {
       steps: [{ id: 'all', program: 1 }],
     });
     expect(status).toBe(422);
-    expect(body?.errors.map((error) => ({ ...error, error: undefined }))).toEqual(
+    expect(body.errors.map((error) => ({ ...error, error: undefined }))).toEqual(
       [
         ['stepps', 'is not known (did you mean "steps"?)'],
         ['steps[0].program', 'must be text of 1 to 256 characters'],
@@ -136,14 +139,14 @@ describe('/flows/{flow}', () => {
 
 describe('POST /flows/{flow}/executions', () => {
   const execute = (payload?: object, id = 'f') => send('POST', `/flows/${id}/executions`, payload);
-  const idOf = async (payload?: object) => ((await execute(payload)).body?.data as { id: string }).id;
+  const idOf = async (payload?: object) => ((await execute(payload)).body.data as { id: string }).id;
   beforeEach(() => send('PUT', '/flows/f', flow));
 
   it('answers 202 with the id at once', async () => {
     const { status, body } = await execute();
     expect([status, body]).toEqual([202, { data: { id: expect.any(String) }, meta: {} }]);
-    const shown = await send('GET', `/executions/${(body?.data as { id: string }).id}`);
-    expect(shown.body?.data).toMatchObject({
+    const shown = await send('GET', `/executions/${(body.data as { id: string }).id}`);
+    expect(shown.body.data).toMatchObject({
       flow: 'f',
       trigger: { kind: 'api', user: 'local' },
       tasks: [{}, {}],
@@ -154,7 +157,7 @@ describe('POST /flows/{flow}/executions', () => {
     const body = { input: { n: 1 }, priority: -3, params: { deep: 7 }, idempotencyKey: 'k' };
     const id = await idOf(body);
     expect(await idOf(body)).toBe(id);
-    expect((await send('GET', `/executions/${id}`)).body?.data).toMatchObject({
+    expect((await send('GET', `/executions/${id}`)).body.data).toMatchObject({
       input: { n: 1 },
       tasks: [{ priority: -3, params: { deep: 7 } }, { priority: -3 }],
     });
@@ -164,12 +167,12 @@ describe('POST /flows/{flow}/executions', () => {
     expect(await idOf({ id: 'mine', input: { a: 1, b: 2 } })).toBe('mine');
     expect(await idOf({ id: 'mine', input: { b: 2, a: 1 } })).toBe('mine');
     const other = await execute({ id: 'mine', input: { a: 2 } });
-    expect([other.status, other.body?.errors[0]?.error]).toEqual([409, 'EXECUTION_EXISTS']);
+    expect([other.status, other.body.errors[0]?.error]).toEqual([409, 'EXECUTION_EXISTS']);
     await send('PUT', '/flows/g', flow);
     expect((await execute({ id: 'mine', input: { a: 1, b: 2 } }, 'g')).status).toBe(409);
     expect((await query('select count(*)::int n from kr_flow_stat')).rows).toEqual([{ n: 1 }]);
     await execute({ idempotencyKey: 'k' });
-    expect((await execute({ id: 'other', idempotencyKey: 'k' })).body?.errors).toMatchObject([{ code: 409 }]);
+    expect((await execute({ id: 'other', idempotencyKey: 'k' })).body.errors).toMatchObject([{ code: 409 }]);
   });
 
   it('waits for the end and answers with what came of it', async () => {
@@ -190,13 +193,13 @@ describe('POST /flows/{flow}/executions', () => {
     await query(
       `update kr_task_stat set exec_status = 3, result = to_jsonb(task_exec_seq) where task_flow_id = 'w'`,
     );
-    expect((await execute({ id: 'w', async: false })).body?.data).toMatchObject({ output: { a: 1, b: 2 } });
+    expect((await execute({ id: 'w', async: false })).body.data).toMatchObject({ output: { a: 1, b: 2 } });
     await execute({ id: 'v' });
     await query(`update kr_task_stat set exec_status = 3 where task_flow_id = 'v' and task_exec_seq = 1`);
     await query(
       `update kr_task_stat set exec_status = 2, reason = 'failed', error = '{"name": "E"}' where task_flow_id = 'v' and task_exec_seq = 2`,
     );
-    expect((await execute({ id: 'v', async: false })).body?.data).toEqual({
+    expect((await execute({ id: 'v', async: false })).body.data).toEqual({
       id: 'v',
       status: 'failed',
       output: null,
@@ -223,13 +226,13 @@ describe('POST /flows/{flow}/executions', () => {
   ])('refuses %j', async (body, path) => {
     const refused = await execute(body);
     expect(refused.status).toBe(400);
-    expect(refused.body?.errors).toMatchObject([{ error: 'BODY_INVALID', path }]);
+    expect(refused.body.errors).toMatchObject([{ error: 'BODY_INVALID', path }]);
     expect((await query('select from kr_flow_stat')).rowCount).toBe(0);
   });
 
   it('refuses what cannot run: 404 for no flow, 422 for a broken one', async () => {
     expect((await execute({}, 'nope')).status).toBe(404);
     await send('POST', '/flows/g/steps', step('a', { after: ['b'] }));
-    expect((await execute({}, 'g')).body?.errors).toMatchObject([{ code: 422, path: 'steps[0].after[0]' }]);
+    expect((await execute({}, 'g')).body.errors).toMatchObject([{ code: 422, path: 'steps[0].after[0]' }]);
   });
 });

@@ -177,7 +177,7 @@ describe.each(servers())('on $name', ({ server }) => {
     );
     await edit;
     await Promise.all(calls);
-    expect(deadlocks).toBe(1);
+    expect(deadlocks).toBeGreaterThanOrEqual(1);
     expect((await readTasks(db, id)).map(({ status, ready }) => [status, ready])).toEqual([
       [0, true],
       [3, false],

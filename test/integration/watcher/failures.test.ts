@@ -136,8 +136,8 @@ describe('a watcher whose lease ran out', () => {
     const watcher = await startWatcher(database.url, [mine.program], { lease: 60_000 });
     const ids = [await registrar.start('one'), await registrar.start('one')];
     const [late, stopped] = [await mine.next(), await mine.next()];
-    await query(`update kr_watcher set lease_until = now() - interval '1 hour'`);
-    const rescuer = await startWatcher(database.url, [theirs.program], { lease: 1_000 });
+    await query(`update kr_watcher set lease_until = now() - interval '1 minute'`);
+    const rescuer = await startWatcher(database.url, [theirs.program], { lease: 2_000 });
     await untilSaid(rescuer, 'task taken back from a dead watcher');
     const again = [await theirs.next(), await theirs.next()];
     late.finish('late');
@@ -167,8 +167,8 @@ describe('a watcher whose lease ran out', () => {
     for (let lost = 1; lost <= 3; lost += 1) {
       const doomed = await startWatcher(database.url, [probe.program], { lease: 60_000 });
       await probe.next();
-      await query(`update kr_watcher set lease_until = now() - interval '1 hour'`);
-      const rescuer = await startWatcher(database.url, [], { lease: 1_000, pool: 'other' });
+      await query('update kr_watcher set lease_until = now()');
+      const rescuer = await startWatcher(database.url, [], { lease: 2_000, pool: 'other' });
       await untilSaid(rescuer, lost < 3 ? 'task taken back' : 'task suspended: lost too often');
       await Promise.all([doomed.stop(0), rescuer.stop(0)]);
     }

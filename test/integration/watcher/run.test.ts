@@ -226,7 +226,7 @@ describe('what goes wrong', () => {
       seq: '2',
     });
     const { status, tasks } = await registrar.executions.read({ tenant: 'local', id });
-    expect([status, tasks[2]!.why]).toEqual(['failed', expect.stringContaining('waits for 2')]);
+    expect([status, tasks[2]!.why]).toEqual(['failed', 'waits for 2 (failed)']);
     await untilStatuses(database.db, await registrar.start('good'), [3, 3]);
   });
 

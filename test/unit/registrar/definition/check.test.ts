@@ -63,6 +63,8 @@ describe('a flow', () => {
     expect(say({ id: 'x', steps: [] })).toEqual(['steps: must not be empty']);
     expect(say({ id: 'x', steps: 'load' })).toEqual(['steps: must be a list']);
     expect(say({ id: ' ', steps: good.steps })).toEqual(['id: must not be blank']);
+    expect(say({ id: '..', steps: good.steps })).toEqual(['id: ".." cannot stand in a URL; choose another']);
+    expect(sayStep({ id: '.' })).toEqual(['steps[0].id: "." cannot stand in a URL; choose another']);
   });
 });
 
