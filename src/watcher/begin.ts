@@ -6,7 +6,7 @@ import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
 import { TAKEN_AWAY } from './cancel.ts';
-import { begin, dequeue, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
+import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
@@ -65,7 +65,8 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   deps.ahead.learn(age);
   const stopped = holding.stop?.error;
   if (stopped === HANDED_BACK) return giveUp(deps.holdings, holding);
-  if (stopped === DISOWNED || stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
+  if (stopped === DISOWNED) return disown(deps.holdings, holding);
+  if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   const verdict = judgeAttempt(
     outcome,
     holding.task,

@@ -114,6 +114,11 @@ export function giveUp(held: Holdings, holding: Holding): void {
   held.returning.add(holding);
 }
 
+/** Its program was stopped: the task belongs to others now, and the books of it are for a rescue to close. */
+export function disown(held: Holdings, holding: Holding): void {
+  held.running.delete(holding);
+}
+
 /** Lets a task go that the database does not take for this watcher's any more. */
 export function letGo(held: Holdings, holding: Holding): void {
   held.running.delete(holding);
@@ -182,9 +187,9 @@ export function isOverdue(held: Holdings, time: number): boolean {
   return next !== undefined && next.batch.at < time;
 }
 
-/** Forgets all that is not running, recorded or not: it belongs to others now. */
+/** Forgets all that is not running, recorded or not: it belongs to others now. The books of it are for a rescue to close. */
 export function forget(held: Holdings): void {
-  for (const holding of takeUnbegun(held)) letGo(held, holding);
+  takeUnbegun(held);
   held.ended = [];
   held.aside.clear();
   held.closed = [];

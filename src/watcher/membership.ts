@@ -15,6 +15,8 @@ export interface Membership extends MembershipOptions {
   /** When the first heartbeat after the last gap was answered, on the same clock. */
   steadySince: number;
   timers: NodeJS.Timeout[];
+  /** Under way: of several calls that the database refuses, the first joins for all. */
+  rejoining: Promise<void> | undefined;
 }
 
 export interface MembershipOptions {
@@ -30,7 +32,15 @@ export interface MembershipOptions {
 }
 
 export function makeMembership(options: MembershipOptions): Membership {
-  return { ...options, id: 0, others: 0, renewed: performance.now(), steadySince: -Infinity, timers: [] };
+  return {
+    ...options,
+    id: 0,
+    others: 0,
+    renewed: performance.now(),
+    steadySince: -Infinity,
+    timers: [],
+    rejoining: undefined,
+  };
 }
 
 /** Joins, and keeps the lease from now on. A third of the lease between heartbeats leaves two to lose. */
@@ -46,7 +56,12 @@ export async function join(member: Membership): Promise<void> {
 }
 
 /** Joins anew after the lease ran out; called by the loop, whose calls the database refuses by then. */
-export async function rejoin(member: Membership): Promise<void> {
+export function rejoin(member: Membership): Promise<void> {
+  member.rejoining ??= joinAnew(member).finally(() => (member.rejoining = undefined));
+  return member.rejoining;
+}
+
+async function joinAnew(member: Membership): Promise<void> {
   member.onGone();
   member.id = await joinWatchers(member.db, member.record);
   member.renewed = performance.now();
@@ -61,8 +76,11 @@ export async function leave(member: Membership): Promise<void> {
 }
 
 async function beat(member: Membership): Promise<void> {
-  const { alive, others } = await heartbeat(member.db, member.id, member.record.lease);
+  const { id } = member;
+  const { alive, others } = await heartbeat(member.db, id, member.record.lease);
   noteBeat(member, performance.now());
+  // What it says of the watcher that this one was before it joined again is no news.
+  if (member.id !== id) return;
   member.others = others;
   if (!alive && member.timers.length > 0) member.onGone();
 }

@@ -120,7 +120,7 @@ function measureRoom(
 }
 
 async function send(
-  { db, holdings }: TurnDeps,
+  { db, holdings, membership }: TurnDeps,
   state: TurnState,
   call: AdvanceCall,
   collected: Collected,
@@ -132,7 +132,8 @@ async function send(
     confirm(holdings, collected, call.closed);
     return answer;
   } catch (error) {
-    restore(holdings, collected);
+    // What another watcher was to record, which this one was before it joined again, is late whatever it was.
+    if (call.watcher === membership.id) restore(holdings, collected);
     throw error;
   } finally {
     state.expected -= expected;

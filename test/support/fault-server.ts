@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLogger } from '../../src/log.ts';
-import { ownerOf } from '../../src/sql/embedded-account.ts';
+import { type Account, ownerOf } from '../../src/sql/embedded-account.ts';
 import { findBinaries } from '../../src/sql/embedded-binaries.ts';
 import { openPlace, readRecord } from '../../src/sql/embedded-files.ts';
 import { launch, readPostmaster } from '../../src/sql/embedded-postmaster.ts';
@@ -23,6 +23,8 @@ export interface FaultServer {
   halt: (mode: 'fast' | 'immediate') => Promise<void>;
   /** Starts it again, and recovers. */
   start: () => Promise<void>;
+  /** Whom the server runs as; undefined: as the tests do. */
+  account: Account | undefined;
   remove: () => Promise<void>;
 }
 
@@ -44,8 +46,8 @@ export async function startFaultServer({ durable = false } = {}): Promise<FaultS
     process.kill(running.pid, SIGNALS[mode]);
     while (await readPostmaster(cluster)) await sleep(10);
   };
+  const account = await ownerOf(path.dirname(cluster));
   const start = async () => {
-    const account = await ownerOf(path.dirname(cluster));
     const binaries = await findBinaries(account, account ? await openPlace() : dataDir, silentLogger());
     await launch({ binaries, cluster, account, fast: !durable }, Number(new URL(url).port));
   };
@@ -65,5 +67,5 @@ export async function startFaultServer({ durable = false } = {}): Promise<FaultS
     await halt('immediate');
     await rm(dataDir, { recursive: true, force: true });
   };
-  return { url, createDatabase, halt, start, remove };
+  return { url, createDatabase, halt, start, account, remove };
 }

@@ -25,7 +25,7 @@ export async function keepBooks(db: Database): Promise<void> {
 /** Each a sentence of what must never be, and the statement that finds it. */
 const ALWAYS: Record<string, string> = {
   'a task is Running and in no batch of the watcher that holds it, so that no rescue would find it': `
-    select task_flow_id, task_exec_seq from kr_task_stat t where exec_status = 1 and not exists (
+    select task_flow_id, task_exec_seq, watcher_id, attempt from kr_task_stat t where exec_status = 1 and not exists (
       select from kr_claim c where c.watcher_id = t.watcher_id and exists (
         select from unnest(c.flows, c.seqs) u(flow, seq) where u.flow = t.task_flow_id and u.seq = t.task_exec_seq))`,
   'a result was recorded twice': `

@@ -24,9 +24,14 @@ export interface Service {
   exited: Promise<number | string | null>;
 }
 
-/** `umbel …args` with nothing in its environment but `env`; killed when the test ends. */
-export function startService(args: string[], env: Record<string, string> = {}, cwd = tmpdir()): Service {
-  const child = spawn(process.execPath, [entry, ...args], { env, cwd });
+/** `umbel …args` with nothing in its environment but `env`, of another release when its entry point is given; killed when the test ends. */
+export function startService(
+  args: string[],
+  env: Record<string, string> = {},
+  cwd = tmpdir(),
+  program = entry,
+): Service {
+  const child = spawn(process.execPath, [program, ...args], { env, cwd });
   const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string | null);
   const lines: string[] = [];
   const waiting = new Set<() => void>();
@@ -78,8 +83,12 @@ export async function startRegister(
 }
 
 /** A watcher, once it watches. */
-export async function startWatch(env: Record<string, string>, args: string[] = []): Promise<Service> {
-  const service = startService(['watch', ...args], env);
+export async function startWatch(
+  env: Record<string, string>,
+  args: string[] = [],
+  program?: string,
+): Promise<Service> {
+  const service = startService(['watch', ...args], env, undefined, program);
   await service.line(/"msg":"watching"/);
   return service;
 }
