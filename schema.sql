@@ -237,6 +237,7 @@ CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text,
  SET enable_sort TO 'on'
  SET plan_cache_mode TO 'force_generic_plan'
  SET jit TO 'off'
+ SET lock_timeout TO '1s'
 AS $function$
 #variable_conflict use_column
 declare
@@ -439,6 +440,11 @@ CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
  RETURNS text[]
  LANGUAGE sql
  STABLE
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
 AS $function$
   with recursive family as (
     select e::varchar collate "C" flow from unnest(executions) e
@@ -806,6 +812,7 @@ AS $function$
 declare
   dead int;
   held_flows text[]; held_seqs numeric[];
+  free_flows text[]; free_seqs numeric[];
   lost_flows text[]; lost_seqs numeric[]; lost_statuses numeric[];
   undone text[];
 begin
@@ -821,8 +828,14 @@ begin
     )
     select array_agg(h.flow order by h.flow, h.seq), array_agg(h.seq order by h.flow, h.seq) into held_flows, held_seqs
       from (select distinct u.flow, u.seq from taken c cross join lateral unnest(c.flows, c.seqs) u(flow, seq)) h;
-    perform 1 from unnest(held_flows, held_seqs) h(flow, seq)
-      cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = h.flow and t.task_exec_seq = h.seq for update) k;
+    select array_agg(h.flow), array_agg(h.seq) into free_flows, free_seqs from unnest(held_flows, held_seqs) h(flow, seq)
+      cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = h.flow and t.task_exec_seq = h.seq for update skip locked) k;
+    -- What somebody keeps locked stays in the books for the next rescue, and holds up no other.
+    insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
+      select dead, 0, 0, array_agg(h.flow), array_agg(h.seq) from unnest(held_flows, held_seqs) h(flow, seq)
+      where not exists (select from unnest(free_flows, free_seqs) f(flow, seq) where f.flow = h.flow and f.seq = h.seq)
+        and exists (select from kr_task_stat t where t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = dead)
+      having count(*) > 0;
     with lost as (
       update kr_task_stat t set
         exec_status = case when t.lost + 1 < lost_limit then 0 else 2 end,
@@ -832,7 +845,7 @@ begin
         error = case when t.lost + 1 < lost_limit then null else jsonb_build_object('name', 'LostError',
           'message', format('its watcher died %s times while it ran', t.lost + 1)) end,
         watcher_id = null, lost = t.lost + 1, revision = t.revision + 1
-      from unnest(held_flows, held_seqs) h(flow, seq)
+      from unnest(free_flows, free_seqs) h(flow, seq)
       where t.task_flow_id = h.flow and t.task_exec_seq = h.seq and t.exec_status = 1 and t.watcher_id = dead
       returning t.task_flow_id, t.task_exec_seq, t.exec_status, t.exec_status = 2 or t.waiting_on > 0 or t.live = 0 undone
     )
@@ -844,7 +857,7 @@ begin
   end loop;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_return_strays_v1(watcher integer, flows text[], seqs numeric[])
+CREATE OR REPLACE FUNCTION public.umbel_return_strays_v1(watcher integer, flows text[], seqs numeric[], upto bigint)
  RETURNS integer
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
@@ -862,14 +875,16 @@ begin
     from kr_claim c
     cross join lateral unnest(c.flows, c.seqs) held(flow, seq)
     join kr_task_stat t on t.task_flow_id = held.flow and t.task_exec_seq = held.seq and t.exec_status = 1 and t.watcher_id = watcher
-    where c.watcher_id = watcher
+    where c.watcher_id = watcher and c.claim_no <= upto
+      and not exists (select from kr_claim n cross join lateral unnest(n.flows, n.seqs) later(flow, seq)
+                      where n.watcher_id = watcher and n.claim_no > upto and later.flow = held.flow and later.seq = held.seq)
       and not exists (select from unnest(umbel_return_strays_v1.flows, umbel_return_strays_v1.seqs) known(flow, seq)
                       where known.flow = held.flow and known.seq = held.seq);
   if stray_flows is not null then
     returned := umbel_return_v1(watcher, stray_flows, stray_seqs, stray_attempts, false);
   end if;
   -- Nobody will close a batch that nobody knows of.
-  delete from kr_claim c where c.watcher_id = watcher and not exists (
+  delete from kr_claim c where c.watcher_id = watcher and c.claim_no <= upto and not exists (
     select from unnest(c.flows, c.seqs) held(flow, seq)
     join kr_task_stat t on t.task_flow_id = held.flow and t.task_exec_seq = held.seq and t.exec_status = 1 and t.watcher_id = watcher);
   return returned;
@@ -888,8 +903,9 @@ declare
   returned int;
   undone text[];
 begin
-  perform 1 from (select u.flow, u.seq from unnest(flows, seqs) u(flow, seq) order by u.flow collate "C", u.seq) u
-    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+  select array_agg(u.flow), array_agg(u.seq), array_agg(u.attempt) into flows, seqs, attempts
+    from (select * from unnest(flows, seqs, attempts) u(flow, seq, attempt) order by u.flow collate "C", u.seq) u
+    cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update skip locked) k;
   with back as (
     update kr_task_stat t set
       exec_status = 0, ready = t.waiting_on = 0 and t.live > 0 and not t.hold, watcher_id = null, started_ts = null, revision = t.revision + 1,
@@ -1008,8 +1024,9 @@ begin
          count(*) filter (where not umbel_satisfies(exec_status, reason)) unsatisfied
     into counts from kr_task_stat where task_flow_id = execution;
 
-  -- Only a circle of hand-made rows can wait when nothing moves and nothing else stands in its way.
-  if counts.active = 0 and counts.waiting > 0 and counts.waiting = counts.unsatisfied then
+  -- Only a circle of hand-made rows can wait when nothing moves and nothing else stands in its way. A paused execution is not judged yet.
+  if counts.active = 0 and counts.waiting > 0 and counts.waiting = counts.unsatisfied
+     and not exists (select from kr_flow_stat f where f.task_flow_id = execution and f.flow_status = 'paused') then
     update kr_task_stat t set exec_status = 2, reason = 'failed', suspended_ts = now(), revision = t.revision + 1,
       error = jsonb_build_object('name', 'DependencyError', 'message', 'waits for itself: its predecessors depend on it in a circle; correct depends_task_exec_seq')
       where t.task_flow_id = execution and t.exec_status = 0;

@@ -1,6 +1,9 @@
 // Three projects: unit needs nothing, integration a database, e2e real processes.
 import { defineConfig } from 'vitest/config';
 
+// A shared machine can stall a process for seconds; what fails twice is a fault.
+const retry = process.env.CI ? 1 : 0;
+
 export default defineConfig({
   test: {
     projects: [
@@ -10,6 +13,7 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/database-server.ts'],
+          retry,
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
@@ -19,6 +23,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/database-server.ts'],
+          retry,
           testTimeout: 120_000,
           hookTimeout: 180_000,
           fileParallelism: false,

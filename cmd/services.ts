@@ -11,8 +11,9 @@ import { addDatabaseMetrics } from '../src/metrics/database.ts';
 import { makeMetrics, type Metrics } from '../src/metrics/metrics.ts';
 import { addRequestMetrics, countRegistrations } from '../src/metrics/server.ts';
 import { addTurnMetrics, addWatcherMetrics } from '../src/metrics/watcher.ts';
-import { builtinPrograms } from '../src/programs/builtin.ts';
+import { makeBuiltinPrograms } from '../src/programs/builtin.ts';
 import { loadPrograms } from '../src/programs/load.ts';
+import { makeCallOut } from '../src/programs/outbound.ts';
 import { makeRegistry, type Registry } from '../src/programs/registry.ts';
 import { makeRegistrar } from '../src/registrar/registrar.ts';
 import { openDatabase, type Database } from '../src/sql/database.ts';
@@ -63,8 +64,9 @@ async function waitForMigrations(db: Database, log: Logger): Promise<void> {
 }
 
 /** The built-in programs and those of `--programs`. */
-export async function makeProgramRegistry({ programs }: Settings): Promise<Registry> {
-  return makeRegistry([...builtinPrograms, ...(programs === undefined ? [] : await loadPrograms(programs))]);
+export async function makeProgramRegistry({ programs, outboundAllow }: Settings): Promise<Registry> {
+  const builtin = makeBuiltinPrograms(makeCallOut(outboundAllow));
+  return makeRegistry([...builtin, ...(programs === undefined ? [] : await loadPrograms(programs))]);
 }
 
 /** The watcher of this process; its metrics are counted when there is somewhere to. */

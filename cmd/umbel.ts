@@ -3,9 +3,12 @@
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { controlCommands } from './control.ts';
+import { defineCommand } from './define.ts';
 import { doctorCommand } from './doctor.ts';
 import { EXIT, endQuietlyWhenNobodyReads } from './exit.ts';
 import { executionsCommand } from './executions.ts';
+import { exportCommand } from './export.ts';
+import { lintCommand } from './lint.ts';
 import { migrateCommand } from './migrate.ts';
 import { programsCommand } from './programs.ts';
 import { pruneCommand } from './prune.ts';
@@ -25,6 +28,9 @@ const commands = [
   upCommand(),
   registerCommand(),
   watchCommand(),
+  defineCommand(),
+  lintCommand(),
+  exportCommand(),
   runCommand(),
   executionsCommand(),
   ...controlCommands(),

@@ -22,6 +22,7 @@ export function upCommand(): Command {
     'workers',
     'pool',
     'programs',
+    'outboundAllow',
     'pollInterval',
     'lease',
     'grace',

@@ -17,6 +17,7 @@ export function watchCommand(): Command {
     'workers',
     'pool',
     'programs',
+    'outboundAllow',
     'pollInterval',
     'lease',
     'grace',

@@ -119,8 +119,9 @@ begin
          count(*) filter (where not umbel_satisfies(exec_status, reason)) unsatisfied
     into counts from kr_task_stat where task_flow_id = execution;
 
-  -- Only a circle of hand-made rows can wait when nothing moves and nothing else stands in its way.
-  if counts.active = 0 and counts.waiting > 0 and counts.waiting = counts.unsatisfied then
+  -- Only a circle of hand-made rows can wait when nothing moves and nothing else stands in its way. A paused execution is not judged yet.
+  if counts.active = 0 and counts.waiting > 0 and counts.waiting = counts.unsatisfied
+     and not exists (select from kr_flow_stat f where f.task_flow_id = execution and f.flow_status = 'paused') then
     update kr_task_stat t set exec_status = 2, reason = 'failed', suspended_ts = now(), revision = t.revision + 1,
       error = jsonb_build_object('name', 'DependencyError', 'message', 'waits for itself: its predecessors depend on it in a circle; correct depends_task_exec_seq')
       where t.task_flow_id = execution and t.exec_status = 0;

@@ -14,7 +14,9 @@ begin
 end $$;
 
 -- Executions with those that their tasks started, as far as they have not ended.
-create function umbel_family(executions text[]) returns text[] language sql stable as $$
+create function umbel_family(executions text[]) returns text[] language sql stable
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
   with recursive family as (
     select e::varchar collate "C" flow from unnest(executions) e
     union

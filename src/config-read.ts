@@ -5,6 +5,16 @@ import path from 'node:path';
 import { SETTINGS, type GivenSettings, type Setting, type SettingName, type Settings } from './config.ts';
 import { UmbelError } from './errors.ts';
 
+/** What a machine's owner reaches anyway: loopback and private networks. */
+const LOCAL_NETWORKS = [
+  '127.0.0.0/8',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '::1/128',
+  'fc00::/7',
+];
+
 /** Where settings come from. `flags` is keyed like `SETTINGS`: text as typed, or true for a flag without value. */
 export interface SettingSources {
   flags: Partial<Record<SettingName, string | boolean>>;
@@ -52,6 +62,11 @@ function parse(row: Setting, source: string, value: string): Read {
   return { problem: `${source}: ${shown} is not valid; allowed: ${row.kind.allowed}` };
 }
 
+/** Whether only this machine's users give work to the server, so that it may reach what they reach. */
+function isOwn({ host, auth }: GivenSettings): boolean {
+  return isLoopback(host) && auth === 'off';
+}
+
 function exposureProblems({ host, auth, insecure }: GivenSettings): string[] {
   if (isLoopback(host) || auth !== 'off' || insecure) return [];
   return [
@@ -68,6 +83,7 @@ function workOut(given: GivenSettings, namesDatabase: boolean, { cwd, terminal }
     programs: given.programs === undefined ? undefined : path.resolve(cwd, given.programs),
     publicUrl:
       given.publicUrl ?? `http://${given.host.includes(':') ? `[${given.host}]` : given.host}:${given.port}`,
+    outboundAllow: given.outboundAllow ?? (isOwn(given) ? LOCAL_NETWORKS : []),
     logFormat: given.logFormat ?? (terminal ? 'pretty' : 'json'),
   };
 }

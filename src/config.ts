@@ -4,6 +4,7 @@ import {
   choice,
   duration,
   durationOr,
+  hostList,
   httpUrl,
   integer,
   onOff,
@@ -128,6 +129,12 @@ export const SETTINGS = {
     defaultText: 'none',
     description: 'Directory with programs of your own, one `.ts` file each.',
   }),
+  outboundAllow: optional(hostList, {
+    env: 'OUTBOUND_ALLOW',
+    flag: '--outbound-allow <list>',
+    defaultText: 'loopback and private networks while `HOST` is loopback and `AUTH` is off, else none',
+    description: 'What the HTTP programs may call besides public addresses.',
+  }),
   pollInterval: setting(duration('10ms', '1h'), {
     env: 'POLL_INTERVAL',
     flag: '--poll-interval <duration>',
@@ -188,5 +195,6 @@ export interface Settings extends Omit<GivenSettings, DatabasePart> {
   /** Undefined: use the embedded Postgres of `dataDir`. */
   databaseUrl: string | undefined;
   publicUrl: string;
+  outboundAllow: string[];
   logFormat: 'pretty' | 'json';
 }

@@ -15,3 +15,14 @@ export {
   type ProgramErrorOptions,
 } from './programs/program-error.ts';
 export { runAgainAfter, type Later } from './programs/later.ts';
+export {
+  UmbelClient,
+  type ClientOptions,
+  type Ended,
+  type ExecuteOptions,
+  type ListOptions,
+  type WrittenStep,
+} from './client/client.ts';
+export { defineFlow, type DefinedFlow, type StepInput } from './client/define-flow.ts';
+export { UmbelHttpError, type ErrorItem } from './client/send.ts';
+export type { FlowDefinition, StepDefinition } from './registrar/definition/schema.ts';

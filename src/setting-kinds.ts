@@ -1,5 +1,6 @@
 // What a setting's text may be: one kind a form of value, each with the words that an error message needs.
 // Used by the table in config.ts alone.
+import { isIP } from 'node:net';
 import { DURATION_FORM, parseDuration } from './dag/duration.ts';
 
 export interface Kind<T> {
@@ -52,6 +53,27 @@ export function durationOr<const W extends string>(word: W, min: string, max: st
     allowed: `${word}, or ${allowed}`,
     parse: (value) => (value === word ? word : parse(value)),
   };
+}
+
+/** Host names in lower case, addresses, and networks as `address/bits`. */
+export const hostList: Kind<string[]> = {
+  allowed: 'host names, addresses and networks with commas between: intranet.example,10.1.2.3,fd00::/8',
+  parse: (value) => {
+    const entries = value.split(',').map((entry) => entry.trim().toLowerCase());
+    return entries.every((entry) => isHostName(entry) || isIP(entry) !== 0 || isNetwork(entry))
+      ? entries
+      : undefined;
+  },
+};
+
+function isHostName(entry: string): boolean {
+  return entry !== '' && URL.parse(`http://${entry}/`)?.host === entry;
+}
+
+function isNetwork(entry: string): boolean {
+  const [address = '', bits = '', ...rest] = entry.split('/');
+  const width = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= width;
 }
 
 export const postgresUrl: Kind<string> = {

@@ -1,6 +1,7 @@
 // The programs that the benchmark's flows run: one that ends at once, one that takes a millisecond, and the built-in ones.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { builtinPrograms } from '../../src/programs/builtin.ts';
+import { makeBuiltinPrograms } from '../../src/programs/builtin.ts';
+import { makeCallOut } from '../../src/programs/outbound.ts';
 import { defineProgram, type Context, type Program } from '../../src/programs/program.ts';
 
 export const NOOP = 'bench.noop';
@@ -21,7 +22,8 @@ export type OnStart = (context: Context) => void;
 
 /** Every program, telling each start before it does its work. */
 export function tellingPrograms(onStart: OnStart): Program[] {
-  return [...builtinPrograms, noop, oneMs].map((program) =>
+  const builtin = makeBuiltinPrograms(makeCallOut(['127.0.0.0/8', '::1']));
+  return [...builtin, noop, oneMs].map((program) =>
     Object.freeze({
       ...program,
       run: (context: Context) => {

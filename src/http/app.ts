@@ -12,7 +12,9 @@ import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addDocs } from './routes/docs.ts';
 import { addEchoRoutes } from './routes/echo.ts';
+import { addExecuteRoute } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
+import { addFlowRoutes } from './routes/flows.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
@@ -74,6 +76,8 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   guardRoutes(app, deps.authenticate ?? (() => LOCAL_CALLER));
   await addDocs(app);
   addRegisterRoute(app, deps);
+  addFlowRoutes(app, deps);
+  addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);
   addControlRoutes(app, deps);
   addHealthRoutes(app, deps);

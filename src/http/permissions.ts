@@ -5,7 +5,14 @@ import { UmbelError } from '../errors.ts';
 
 /** `public` needs no caller; `docs` any caller. */
 export type Permission =
-  'public' | 'docs' | 'executions.start' | 'executions.read' | 'executions.control' | 'metrics.read';
+  | 'public'
+  | 'docs'
+  | 'executions.start'
+  | 'executions.read'
+  | 'executions.control'
+  | 'flows.read'
+  | 'flows.write'
+  | 'metrics.read';
 
 /** Who asks. The tenant comes from here alone, never from what was sent. */
 export interface Caller {
@@ -30,6 +37,15 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'GET /docs/static/swagger-initializer.js': 'docs',
   'GET /docs/static/*': 'docs',
   'POST /register/*': 'executions.start',
+  'PUT /flows/:flow': 'flows.write',
+  'DELETE /flows/:flow': 'flows.write',
+  'GET /flows/:flow/steps': 'flows.read',
+  'POST /flows/:flow/steps': 'flows.write',
+  'PUT /flows/:flow/steps/:step': 'flows.write',
+  'DELETE /flows/:flow/steps/:step': 'flows.write',
+  'GET /flows/:flow/graph': 'flows.read',
+  'GET /flows/:flow/versions': 'flows.read',
+  'POST /flows/:flow/executions': 'executions.start',
   'GET /executions': 'executions.read',
   'GET /executions/:id': 'executions.read',
   'POST /executions/:id/pause': 'executions.control',

@@ -2,16 +2,20 @@
 import { echoParamTimeSleep } from './echo-param-time-sleep.ts';
 import { echoRandomTimeSleep } from './echo-random-time-sleep.ts';
 import { empty } from './empty.ts';
-import { httpPostRequest } from './http-post-request.ts';
-import { httpRequest } from './http-request.ts';
+import { makeHttpPostRequest } from './http-post-request.ts';
+import { makeHttpRequest } from './http-request.ts';
+import type { CallOut } from './outbound.ts';
 import type { Program } from './program.ts';
 import { timerSleep } from './timer-sleep.ts';
 
-export const builtinPrograms: readonly Program[] = [
-  echoRandomTimeSleep,
-  echoParamTimeSleep,
-  httpPostRequest,
-  httpRequest,
-  timerSleep,
-  empty,
-];
+/** All of them; those that call other services do so through `callOut`. */
+export function makeBuiltinPrograms(callOut: CallOut): readonly Program[] {
+  return [
+    echoRandomTimeSleep,
+    echoParamTimeSleep,
+    makeHttpPostRequest(callOut),
+    makeHttpRequest(callOut),
+    timerSleep,
+    empty,
+  ];
+}

@@ -1,6 +1,7 @@
 // Reads the answer to an outgoing call into a result, up to a limit. Used by the two HTTP programs.
 import type { Json } from '../dag/vocabulary.ts';
-import { failNetwork, type Answer, type OutboundCall } from './outbound.ts';
+import { unpack } from './content-coding.ts';
+import { BODY_LIMIT, EXCERPT_LIMIT, failNetwork, type Answer, type OutboundCall } from './outbound.ts';
 import { ProgramError } from './program-error.ts';
 import { storableJson, storableText } from './storable.ts';
 
@@ -12,42 +13,33 @@ export interface HttpResult {
   body: Json;
 }
 
-/** A larger answer is refused. */
-const BODY_LIMIT = 1024 * 1024;
-const EXCERPT_LIMIT = 2048;
-
 /** The answer as a result; an unexpected status is an `HttpError` with the status and an excerpt of the body. */
-export async function readAnswer({ response, place }: Answer, call: OutboundCall): Promise<HttpResult> {
-  const expected = call.expects(response.status);
-  const { bytes, isCut } = await readBytes(response, expected ? BODY_LIMIT : EXCERPT_LIMIT).catch(
-    (thrown: unknown) => failNetwork(thrown, call.signal, place),
-  );
-  const text = decode(bytes, response.headers.get('content-type') ?? '');
-  if (!expected) throw failStatus(response, place, isCut ? `${text}…` : text);
+export async function readAnswer(answer: Answer, call: OutboundCall): Promise<HttpResult> {
+  const { status, headers, place } = answer;
+  const expected = call.expects(status);
+  const { bytes, isCut } = await readBytes(answer, expected ? BODY_LIMIT : EXCERPT_LIMIT, call.signal);
+  const contentType = textOf(headers['content-type']);
+  const text = decode(bytes, contentType);
+  if (!expected) throw failStatus(answer, isCut ? `${text}…` : text);
   if (isCut)
     throw new ProgramError(`${place}: the answer is larger than 1 MiB, the most that is kept as a result`, {
       name: 'ResultError',
     });
-  return {
-    status: response.status,
-    headers: readHeaders(response.headers),
-    body: parseBody(text, response.headers),
-  };
+  return { status, headers: readHeaders(headers), body: parseBody(text, contentType) };
 }
 
-async function readBytes(response: Response, limit: number): Promise<{ bytes: Buffer; isCut: boolean }> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  // Leaving the loop early cancels the stream, which closes the connection.
-  for await (const chunk of response.body ?? []) {
-    chunks.push(chunk);
-    size += chunk.byteLength;
-    if (size > limit) break;
-  }
-  return { bytes: Buffer.concat(chunks).subarray(0, limit), isCut: size > limit };
+type Bytes = Pick<Answer, 'bytes' | 'isCut'>;
+
+async function readBytes(answer: Answer, limit: number, signal: AbortSignal): Promise<Bytes> {
+  const encoding = textOf(answer.headers['content-encoding']);
+  if (!encoding) return answer;
+  const { bytes, isCut } = await unpack(answer.bytes, encoding, limit).catch((thrown: unknown) =>
+    failNetwork(thrown, signal, answer.place),
+  );
+  return { bytes, isCut: isCut || answer.isCut };
 }
 
-function failStatus({ status, statusText }: Response, place: string, text: string): ProgramError {
+function failStatus({ status, statusText, place }: Answer, text: string): ProgramError {
   const details = { status, body: text };
   return new ProgramError(`${place} answered ${`${status} ${statusText}`.trim()}`, {
     name: 'HttpError',
@@ -68,8 +60,8 @@ function makeDecoder(charset: string): TextDecoder {
   }
 }
 
-function parseBody(text: string, headers: Headers): Json {
-  if (!/[/+]json\b/i.test(headers.get('content-type') ?? '')) return text;
+function parseBody(text: string, contentType: string): Json {
+  if (!/[/+]json\b/i.test(contentType)) return text;
   try {
     return storableJson(JSON.parse(text) as Json);
   } catch {
@@ -77,7 +69,14 @@ function parseBody(text: string, headers: Headers): Json {
   }
 }
 
-function readHeaders(headers: Headers): Record<string, Json> {
-  const cookies = headers.getSetCookie();
-  return { ...Object.fromEntries(headers), ...(cookies.length > 0 ? { 'set-cookie': cookies } : {}) };
+function readHeaders(headers: Answer['headers']): Record<string, Json> {
+  const pairs = Object.entries(headers).map(([name, value]) => [
+    name,
+    name === 'set-cookie' ? [value ?? []].flat() : textOf(value),
+  ]);
+  return Object.fromEntries(pairs) as Record<string, Json>;
+}
+
+function textOf(value: string | string[] | undefined = ''): string {
+  return typeof value === 'string' ? value : value.join(', ');
 }

@@ -1,39 +1,61 @@
 // The one way out: every URL that a program calls passes here, redirects included, before anything is sent.
 // Says what failed without repeating credentials, queries or headers, which may hold secrets.
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { context, propagation } from '@opentelemetry/api';
+import { ACCEPTED_CODINGS } from './content-coding.ts';
+import { makeExchange, type Exchange, type Reply, type Request } from './exchange.ts';
 import { invalidParameters, ProgramError } from './program-error.ts';
+import { makeReach, NOT_PERMITTED, type Reach } from './reach.ts';
 
 export interface OutboundCall {
   method: string;
   url: string;
+  /** Names in lower case. */
   headers: Record<string, string>;
   body?: string | undefined;
+  /** The only limit on the time it takes. */
   signal: AbortSignal;
   /** Statuses that are an answer in themselves; a redirect among them is not followed. */
   expects: (status: number) => boolean;
 }
 
-export interface Answer {
-  response: Response;
+export interface Answer extends Reply {
   /** Where the answer came from, fit for messages: `POST http://host/path`. */
   place: string;
 }
 
+/** Sends a request and follows redirects; a network failure is a `NetworkError` that names its cause. */
+export type CallOut = (call: OutboundCall) => Promise<Answer>;
+
+/** A larger answer is refused. */
+export const BODY_LIMIT = 1024 * 1024;
+/** What is kept of an answer with an unexpected status. */
+export const EXCERPT_LIMIT = 2048;
+
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const REDIRECT_LIMIT = 10;
-const PRIVATE_HEADERS = ['authorization', 'cookie', 'proxy-authorization'];
+const PRIVATE_HEADERS = ['authorization', 'cookie', 'proxy-authorization', 'host'];
 
-/** Sends a request and follows redirects; a network failure is a `NetworkError` that names its cause. */
-export async function callOut(call: OutboundCall): Promise<Answer> {
-  let hop = { ...call, url: checkUrl(call.url), headers: checkHeaders(call.headers) };
+/** Calls to public addresses, and to those of `allow`: host names, addresses, networks such as `10.0.0.0/8`. */
+export function makeCallOut(allow: readonly string[]): CallOut {
+  const reach = makeReach(allow);
+  const exchange = makeExchange(reach.lookup);
+  return (call) => callThrough(exchange, reach, call);
+}
+
+async function callThrough(exchange: Exchange, reach: Reach, call: OutboundCall): Promise<Answer> {
+  const limitOf = (status: number) => (call.expects(status) ? BODY_LIMIT : EXCERPT_LIMIT);
+  let hop: Request = { ...call, url: checkUrl(call.url), headers: checkHeaders(call.headers), limitOf };
   for (let hops = 0; hops <= REDIRECT_LIMIT; hops++) {
     const place = describePlace(hop.method, hop.url);
-    const response = await send(hop, place);
-    const location = response.headers.get('location');
-    if (!REDIRECTS.has(response.status) || location === null || call.expects(response.status))
-      return { response, place };
-    await response.body?.cancel();
-    hop = follow(hop, response.status, location);
+    if (!reach.permits(hop.url.hostname)) throw refuseHost(place);
+    const reply = await exchange(withCredentials(hop)).catch((thrown: unknown) =>
+      failNetwork(thrown, call.signal, place),
+    );
+    const location = reply.headers['location'];
+    if (!REDIRECTS.has(reply.status) || location === undefined || call.expects(reply.status))
+      return { ...reply, place };
+    hop = follow(hop, reply.status, String(location));
   }
   throw new ProgramError(`${call.method}: more than ${REDIRECT_LIMIT} redirects`, { name: 'NetworkError' });
 }
@@ -41,11 +63,20 @@ export async function callOut(call: OutboundCall): Promise<Answer> {
 /** Rethrows the reason of an aborted call as it is, anything else as a `NetworkError`. */
 export function failNetwork(thrown: unknown, signal: AbortSignal, place: string): never {
   if (signal.aborted) throw signal.reason;
-  // fetch says only "fetch failed" itself.
-  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
-  const code = (cause as NodeJS.ErrnoException).code;
+  const { code } = thrown as NodeJS.ErrnoException;
+  if (code === NOT_PERMITTED) throw refuseHost(place);
   const details = typeof code === 'string' ? { code } : {};
-  throw new ProgramError(`${place}: ${describeCause(cause)}`, { name: 'NetworkError', details, cause });
+  throw new ProgramError(`${place}: ${describeCause(thrown)}`, {
+    name: 'NetworkError',
+    details,
+    cause: thrown,
+  });
+}
+
+function refuseHost(place: string): ProgramError {
+  return invalidParameters(
+    `${place}: the host is not at a public address; if tasks may call it, list it in OUTBOUND_ALLOW`,
+  );
 }
 
 /** The URL parsed, once it is allowed to be called. */
@@ -59,19 +90,28 @@ function checkUrl(text: string, base?: URL): URL {
   return url;
 }
 
-function checkHeaders(given: Record<string, string>): Headers {
-  const headers = new Headers({ 'user-agent': 'umbel', ...traceHeaders() });
-  for (const [name, value] of Object.entries(given)) {
-    try {
-      headers.set(name, value);
-    } catch {
-      // The original message repeats the value.
-      throw invalidParameters(
-        `header ${JSON.stringify(name)} has a name or a value that HTTP does not allow`,
-      );
-    }
+function checkHeaders(given: Record<string, string>): Record<string, string> {
+  const checked = Object.entries(given).map(
+    ([name, text]) => [name, checkHeader(name, text.trim())] as const,
+  );
+  return {
+    accept: '*/*',
+    'accept-encoding': ACCEPTED_CODINGS,
+    'user-agent': 'umbel',
+    ...traceHeaders(),
+    ...Object.fromEntries(checked),
+  };
+}
+
+function checkHeader(name: string, value: string): string {
+  try {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    return value;
+  } catch {
+    // The original message repeats the value.
+    throw invalidParameters(`header ${JSON.stringify(name)} has a name or a value that HTTP does not allow`);
   }
-  return headers;
 }
 
 /** `traceparent` and what else the registered propagator knows; nothing without an OpenTelemetry SDK. */
@@ -81,40 +121,24 @@ function traceHeaders(): Record<string, string> {
   return headers;
 }
 
-type Hop = Omit<OutboundCall, 'url' | 'headers'> & { url: URL; headers: Headers };
-
-async function send({ method, url, headers, body, signal }: Hop, place: string): Promise<Response> {
-  const { target, authorization } = takeCredentials(url);
-  if (authorization && !headers.has('authorization')) headers.set('authorization', authorization);
-  try {
-    return await fetch(target, {
-      method,
-      headers,
-      signal,
-      redirect: 'manual',
-      ...(body === undefined ? {} : { body }),
-    });
-  } catch (thrown) {
-    return failNetwork(thrown, signal, place);
-  }
+/** Credentials of the URL as a header, unless there is one. */
+function withCredentials(hop: Request): Request {
+  const { username, password } = hop.url;
+  if ((!username && !password) || hop.headers['authorization'] !== undefined) return hop;
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const authorization = `Basic ${Buffer.from(pair).toString('base64')}`;
+  return { ...hop, headers: { ...hop.headers, authorization } };
 }
 
-// fetch refuses a URL with credentials and repeats them in its message.
-function takeCredentials(url: URL): { target: URL; authorization?: string } {
-  if (!url.username && !url.password) return { target: url };
-  const target = new URL(url);
-  target.username = target.password = '';
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  return { target, authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
-}
-
-function follow(hop: Hop, status: number, location: string): Hop {
+function follow(hop: Request, status: number, location: string): Request {
   const url = checkUrl(location, hop.url);
-  const headers = new Headers(hop.headers);
-  if (url.origin !== hop.url.origin) for (const name of PRIVATE_HEADERS) headers.delete(name);
+  const headers = url.origin === hop.url.origin ? hop.headers : without(hop.headers, PRIVATE_HEADERS);
   if (!becomesGet(hop.method, status)) return { ...hop, url, headers };
-  headers.delete('content-type');
-  return { ...hop, method: 'GET', body: undefined, url, headers };
+  return { ...hop, method: 'GET', body: undefined, url, headers: without(headers, ['content-type']) };
+}
+
+function without(headers: Record<string, string>, names: string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)));
 }
 
 function becomesGet(method: string, status: number): boolean {

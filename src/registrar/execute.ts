@@ -23,7 +23,7 @@ export interface ExecuteRequest {
 }
 
 export interface Execute {
-  /** Gives the execution's id. Errors: those of registering, `EXECUTION_EXISTS`. */
+  /** Gives the execution's id. Errors: those of registering, `EXECUTION_EXISTS`, `CONFLICT`. */
   start: (request: ExecuteRequest) => Promise<string>;
   /** How it ended; null when it has not within `budget` ms. Rejects when `signal` aborts. */
   waitForEnd: (id: string, budget: number, signal: AbortSignal) => Promise<ExecutionEnd | null>;
@@ -74,13 +74,19 @@ async function startOnce(deps: ExecuteDeps, request: ExecuteRequest, id: string)
   const registration = { ...toRegistration(request, trigger), id, idempotencyKey: key };
   try {
     const registered = await deps.register(registration);
-    if (registered.outcome === 'registered') return registered.id;
+    if (registered.id !== id) throw refuseKey(registered.id);
   } catch (error) {
     if (!isTaken(error)) throw error;
   }
   const stored = await nameFailure(deps.readTrigger(id));
   if (isObject(stored) && stored['request'] === content) return id;
   throw new UmbelError('EXECUTION_EXISTS', { execution: id });
+}
+
+function refuseKey(execution: string): UmbelError {
+  return new UmbelError('CONFLICT', {
+    reason: `The idempotency key is that of the execution "${execution}": leave out the id, or choose another key.`,
+  });
 }
 
 function toRegistration(request: ExecuteRequest, trigger: Json): RegisterRequest {

@@ -1,5 +1,5 @@
 // Reads executions and their tasks. Called by registrar/executions.ts.
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { ExecStatus, Json, JsonObject } from '../dag/vocabulary.ts';
 import type { Db } from './database.ts';
 import { readSurroundings, type Surroundings } from './why.ts';
@@ -88,23 +88,28 @@ export interface FoundExecution {
 /** Newest first. */
 export async function listExecutions(db: Db, filter: ListFilter): Promise<ExecutionRow[]> {
   const { tenant, flow, status, since = null, until = null, after, limit } = filter;
+  // What is derived from tasks can only be judged one by one; everything else is cut off before any task is looked at.
+  const stored = storedStatus(status);
+  const most = stored === status ? limit : null;
   const { rows } = await sql<ExecutionRow>`
-    select * from (${selectExecutions}) e
-    where e.tenant = ${tenant}
-      and (${flow}::text is null or e.flow = ${flow})
-      and (${after?.id ?? null}::text is null
-        or (e."registeredAt", e.id) < (${after?.registeredText ?? null}::timestamptz, ${after?.id ?? null}::text collate "C"))
-      and (${flowStatusOf(status)}::text is null or e."flowStatus" = ${flowStatusOf(status)})
-      and (${status}::text is null or e.status = ${status})
-      and (${since}::timestamptz is null or e."registeredAt" >= ${since})
-      and (${until}::timestamptz is null or e."registeredAt" < ${until})
+    select * from (${selectExecutions(sql`(
+      select f.* from kr_flow_stat f
+      where f.tenant = ${tenant}
+        and (${flow}::text is null or f.task_id = ${flow})
+        and (${stored}::text is null or f.flow_status = ${stored})
+        and (${since}::timestamptz is null or f.registered_ts >= ${since})
+        and (${until}::timestamptz is null or f.registered_ts < ${until})
+        and (${after?.id ?? null}::text is null
+          or (f.registered_ts, f.task_flow_id) < (${after?.registeredText ?? null}::timestamptz, ${after?.id ?? null}::text collate "C"))
+      order by f.registered_ts desc, f.task_flow_id desc limit ${most}::bigint)`)}) e
+    where (${status}::text is null or e.status = ${status})
     order by e."registeredAt" desc, e.id desc
     limit ${limit}`.execute(db);
   return rows;
 }
 
-/** The stored status behind a derived one, so that the tasks of no other executions are looked at. */
-function flowStatusOf(status: string | null): string | null {
+/** The status as stored, of which a derived one is a part. */
+function storedStatus(status: string | null): string | null {
   return status !== null && ['pending', 'running', 'waiting', 'stopped'].includes(status) ? 'open' : status;
 }
 
@@ -114,7 +119,9 @@ export async function readStatus(
   { tenant, id }: { tenant: string; id: string },
 ): Promise<string | null> {
   const { rows } = await sql<{ status: string }>`
-    select e.status from (${selectExecutions}) e where e.id = ${id} and e.tenant = ${tenant}`.execute(db);
+    select e.status from (${selectExecutions(allExecutions)}) e where e.id = ${id} and e.tenant = ${tenant}`.execute(
+    db,
+  );
   return rows[0]?.status ?? null;
 }
 
@@ -129,13 +136,17 @@ export async function readExecution(
     .setAccessMode('read only')
     .execute(async (tx) => {
       const { rows } = await sql<ExecutionRow>`
-        select * from (${selectExecutions}) e where e.id = ${id} and e.tenant = ${tenant}`.execute(tx);
+        select * from (${selectExecutions(allExecutions)}) e where e.id = ${id} and e.tenant = ${tenant}`.execute(
+        tx,
+      );
       const [execution] = rows;
       if (execution === undefined) return null;
       const tasks = await readTasks(tx, id);
       return { execution, tasks, surroundings: await readSurroundings(tx, execution, tasks) };
     });
 }
+
+const allExecutions = sql`kr_flow_stat`;
 
 const livePools = sql`select w.pool from kr_watcher w where w.lease_until > now()`;
 
@@ -148,7 +159,7 @@ const predecessors = sql`
   where not umbel_satisfies(b.exec_status, b.reason)`;
 
 // An open execution is running, waiting, pending or stopped by what its tasks do; watchers are needed for what could move by itself.
-const selectExecutions = sql`
+const selectExecutions = (from: RawBuilder<unknown>) => sql`
   select f.task_flow_id id, f.task_id flow, f.version, f.tenant, f.input, f.output, f.trigger, f.parent_flow_id parent,
     coalesce(f.error, case when f.flow_status = 'failed' then t.error end) error,
     case
@@ -158,10 +169,10 @@ const selectExecutions = sql`
       when t.moving then 'running'
       else 'waiting'
     end status,
-    f.flow_status "flowStatus", f.place is not distinct from 0 and f.flow_status = 'open' queued,
+    f.place is not distinct from 0 and f.flow_status = 'open' queued,
     f.registered_ts "registeredAt", f.finished_ts "finishedAt", f.deadline_ts deadline, t.started_ts "startedAt",
     to_char(f.registered_ts at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') "registeredText"
-  from kr_flow_stat f cross join lateral (
+  from ${from} f cross join lateral (
     select min(k.started_ts) started_ts,
       coalesce(bool_or(k.started_ts is not null or k.exec_status <> 0), false) begun,
       coalesce(bool_or(k.ready or k.exec_status = 1), false) moving,

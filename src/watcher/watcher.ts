@@ -104,6 +104,8 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     },
     async stop(grace) {
       parts.close();
+      // At once: a call made while the listening ends would take tasks in only to hand them back.
+      loop.close();
       await deaf();
       await drain({ db, holdings, membership, loop, running, log }, grace);
       uncancellable();

@@ -56,7 +56,7 @@ test('SIGTERM hands back what outlasts the grace time, and another watcher runs 
   await writeFile(file, '');
   await watch();
   for (const id of ids) await untilStatuses(database.db, id, [3, 3]);
-  expect((await readTask(database.db, ids[0]!, 1)).attempt).toBe(2);
+  expect((await readTask(database.db, ids[0], 1)).attempt).toBe(2);
 });
 
 test('a second signal ends the process at once; when its lease is over its tasks run elsewhere', async () => {

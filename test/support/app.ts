@@ -4,7 +4,7 @@ import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
 
-const refuseAll = () => Promise.reject(new Error('no such thing here'));
+const refuseAll = () => Promise.reject(new Error('nothing stands behind this part of the application'));
 
 /** Remembers what reached the registrar and what was logged; `rest` replaces parts. */
 export async function makeTestApp(rest: Partial<AppDeps> = {}) {
@@ -30,7 +30,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       },
       read: () => Promise.reject(new Error('no execution here')),
     },
-    execute: { start: refuseAll, waitForEnd: refuseAll },
+    execute: { start: refuseAll, waitForEnd: async () => null },
     flows: {
       read: refuseAll,
       define: refuseAll,

@@ -120,7 +120,8 @@ function change(
 ): void {
   const row = rows.get(seq)!;
   const { status: before } = row;
-  Object.assign(row, { status, reason });
+  Object.assign(row, { status, reason, timed: false });
+  if (status === ExecStatus.wait) books.get(seq)!.retried = 0;
   if (before === status) return;
   books.get(seq)!.watcher = null;
   if (status === ExecStatus.wait) books.get(seq)!.lost = 0;

@@ -6,6 +6,7 @@ import {
   listRunnable,
   type ModelTask,
   settleDown,
+  spreadSkips,
   type TaskState,
 } from './model.ts';
 
@@ -83,11 +84,14 @@ function dropTimers({ plan, rows }: ModelExecution): void {
   }
 }
 
-/** Lets skips spread, circles come to light and places change hands. */
+/** Lets skips spread, circles come to light (not in a paused execution: it is not judged) and places change hands. */
 export function settleAll({ executions }: Ledger): void {
   for (const execution of executions) {
     execution.rows = new Map(
-      [...settleDown(execution.plan, execution.rows)].map(([seq, row]) => [seq, { ...row }]),
+      [...(execution.paused ? spreadSkips : settleDown)(execution.plan, execution.rows)].map(([seq, row]) => [
+        seq,
+        { ...row },
+      ]),
     );
     dropTimers(execution);
     execution.place = placeOf(execution);

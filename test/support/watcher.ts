@@ -1,7 +1,7 @@
 // Watchers in the test's own process. A file that starts some calls stopWatchers after each test, before it drops its database.
 import { PassThrough } from 'node:stream';
 import { makeLogger } from '../../src/log.ts';
-import { builtinPrograms } from '../../src/programs/builtin.ts';
+import { builtinPrograms } from './builtin.ts';
 import type { Program } from '../../src/programs/program.ts';
 import { makeRegistry } from '../../src/programs/registry.ts';
 import { openDatabase, type Database } from '../../src/sql/database.ts';

@@ -31,6 +31,7 @@ test('has a default for everything', () => {
     workers: 10,
     pool: 'default',
     programs: undefined,
+    outboundAllow: ['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '::1/128', 'fc00::/7'],
     pollInterval: 5_000,
     lease: 15_000,
     grace: 30_000,
@@ -109,6 +110,29 @@ test.each(['0.0.0.0', '::', '192.168.1.5', 'umbel.example.com', '128.0.0.1', '12
 
 test('knows loopback when it sees it', () => {
   expect(['127.0.0.1', '127.9.9.9', '::1', 'localhost'].every(isLoopback)).toBe(true);
+});
+
+test('opens the networks around it to outgoing calls only while it is on loopback, unless told', () => {
+  const exposed = { HOST: '0.0.0.0', INSECURE: 'true' };
+  expect(read({ env: exposed }).outboundAllow).toEqual([]);
+  expect(read({ env: { OUTBOUND_ALLOW: 'Intranet.example, 10.1.2.3,fd00::/8' } }).outboundAllow).toEqual([
+    'intranet.example',
+    '10.1.2.3',
+    'fd00::/8',
+  ]);
+});
+
+test.each([
+  '10.0.0.0/33',
+  '10.0.0.300',
+  'fd00::/129',
+  'http://host',
+  'host:80',
+  'host/8',
+  'a,,b',
+  '10.0.0.0/8/8',
+])('refuses %j as something to allow outgoing calls to', (value) => {
+  expect(problemsOf({ env: { OUTBOUND_ALLOW: value } })).toHaveLength(1);
 });
 
 test('writes an IPv6 host in brackets', () => {

@@ -18,6 +18,7 @@ export async function addDocs(app: App): Promise<void> {
       openapi: '3.1.0',
       info: { title: 'Umbel', version: '1', description: 'Workflows as rows in Postgres.' },
       tags: [
+        { name: 'flows', description: 'Define flows and their steps' },
         { name: 'executions', description: 'Start and read executions' },
         { name: 'health', description: 'Is it alive, can it serve' },
         { name: 'echo', description: 'For trying out' },

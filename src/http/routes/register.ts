@@ -1,38 +1,14 @@
 // POST /register/{task_id}: starts an execution. Its answers keep Flower's form.
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { type JsonObject, type Json, PRIORITY_MAX, PRIORITY_MIN } from '../../dag/vocabulary.ts';
+import type { Json, JsonObject } from '../../dag/vocabulary.ts';
 import { UmbelError } from '../../errors.ts';
 import type { App, AppDeps } from '../app.ts';
 import { describeFailure, listErrors, logFailure, startReply } from '../errors.ts';
 import { ignoreTypeOfEmptyBody } from '../json.ts';
-import { ErrorItems } from '../schemas.ts';
+import { ErrorItems, START } from '../schemas.ts';
 
-const Body = Type.Object(
-  {
-    params: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), {
-        description: 'overrides parameters of the steps, by key',
-      }),
-    ),
-    input: Type.Optional(Type.Unknown({ description: 'any JSON; the input of the execution' })),
-    priority: Type.Optional(
-      Type.Integer({
-        minimum: PRIORITY_MIN,
-        maximum: PRIORITY_MAX,
-        description: 'of every task; smaller is more urgent',
-      }),
-    ),
-    idempotencyKey: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 256,
-        description: 'a second call with it gives the execution of the first',
-      }),
-    ),
-  },
-  { additionalProperties: false },
-);
+const Body = Type.Object(START, { additionalProperties: false });
 
 const Succeeded = Type.Object({
   status: Type.Literal('succeeded'),

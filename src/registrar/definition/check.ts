@@ -27,6 +27,7 @@ export function checkFlow(value: unknown): Checked {
       ...findShapeProblems(Flow, value, ''),
       ...checkFlowId(value),
       ...findUnsupported(value, Flow, '', ''),
+      ...steps.flatMap((step, at) => refuseDots(asObject(step)['id'], `steps[${at}].id`)),
       ...steps.flatMap((step, at) => findUnsupported(step, StepSchema, 'steps', `steps[${at}]`)),
       ...graph.filter(({ path }) => !missing.has(path)),
     ],
@@ -58,7 +59,15 @@ function checkFlowId(value: unknown): Problem[] {
   const { id } = asObject(value);
   if (typeof id !== 'string') return [];
   if (RESERVED_FLOWS.includes(id)) return [{ path: 'id', message: `"${id}" is reserved; choose another` }];
-  return id !== '' && id.trim() === '' ? [{ path: 'id', message: 'must not be blank' }] : [];
+  if (id !== '' && id.trim() === '') return [{ path: 'id', message: 'must not be blank' }];
+  return refuseDots(id, 'id');
+}
+
+/** In a path these mean something else, however they are encoded. */
+function refuseDots(id: unknown, path: string): Problem[] {
+  return id === '.' || id === '..'
+    ? [{ path, message: `"${id}" cannot stand in a URL; choose another` }]
+    : [];
 }
 
 function listSteps(value: unknown): unknown[] {

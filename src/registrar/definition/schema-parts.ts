@@ -13,8 +13,11 @@ export function closed<P extends TProperties>(properties: P, notes: Notes = {}) 
 }
 
 export function optional<S extends TSchema>(schema: S, description?: string): TOptional<S> {
-  const described = description === undefined ? schema : { ...schema, description };
-  return Type.Optional(described) as TOptional<S>;
+  return Type.Optional(description === undefined ? schema : described(schema, description)) as TOptional<S>;
+}
+
+export function described<S extends TSchema>(schema: S, description: string): S {
+  return { ...schema, description };
 }
 
 export function text(limits: { minLength?: number; maxLength?: number; pattern?: string } & Notes = {}) {

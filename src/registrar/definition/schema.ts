@@ -3,7 +3,7 @@
 import { type Static, Type } from 'typebox';
 import { DURATION_FORM } from '../../dag/duration.ts';
 import { type JsonObject, PRIORITY_MAX, PRIORITY_MIN } from '../../dag/vocabulary.ts';
-import { closed, counting, listOf, mapOf, nameText, optional, text } from './schema-parts.ts';
+import { closed, counting, described, listOf, mapOf, nameText, optional, text } from './schema-parts.ts';
 
 const Params = Type.Unsafe<JsonObject>({
   type: 'object',
@@ -30,7 +30,7 @@ const Retry = Type.Union(
   [
     counting(0),
     closed({
-      limit: optional(counting(0), 'how often it is tried again'),
+      limit: described(counting(0), 'how often it is tried again'),
       delay: optional(Duration, 'before the first retry; 1s'),
       factor: optional(Type.Number({ minimum: 1 }), 'from one delay to the next; 2'),
       maxDelay: optional(Duration, 'no delay is longer; 1m'),

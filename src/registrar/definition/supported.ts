@@ -11,6 +11,9 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'defaults',
   'defaults.priority',
   'defaults.pool',
+  'defaults.retry',
+  'defaults.timeout',
+  'defaults.timeout.attempt',
   'steps',
   'steps.id',
   'steps.name',
@@ -21,8 +24,19 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.pool',
   'steps.after',
   'steps.before',
+  'steps.retry',
+  'steps.timeout',
+  'steps.timeout.attempt',
+  'steps.allowFail',
 ]);
 const PARTLY: ReadonlySet<string> = new Set(['defaults', 'defaults.timeout', 'steps', 'steps.timeout']);
+
+/** `name` is that of a key with what it stands under: `steps.timeout.attempt`. */
+export function isSupported(name: string): boolean {
+  const above = name.slice(0, name.lastIndexOf('.'));
+  const isListed = !name.includes('.') || PARTLY.has(above);
+  return isListed ? SUPPORTED.has(name) : isSupported(above);
+}
 
 /** `prefix` is what `value` stands under in the list: `steps` for a step, nothing for a flow. */
 export function findUnsupported(value: unknown, known: object, prefix: string, path: string): Problem[] {
@@ -32,8 +46,7 @@ export function findUnsupported(value: unknown, known: object, prefix: string, p
     if (part === undefined || !Object.hasOwn(properties, key)) return [];
     const name = prefix === '' ? key : `${prefix}.${key}`;
     const at = path === '' ? key : `${path}.${key}`;
-    if (!SUPPORTED.has(name))
-      return [{ path: at, message: 'is not supported by this version; leave it out' }];
+    if (!isSupported(name)) return [{ path: at, message: 'is not supported by this version; leave it out' }];
     if (!PARTLY.has(name) || name === 'steps') return [];
     return findUnsupported(part, properties[key] ?? {}, name, at);
   });

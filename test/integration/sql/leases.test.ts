@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Database } from '../../../src/sql/database.ts';
 import { heartbeat, leaveWatchers, rescueTasks, returnStrays, returnTasks } from '../../../src/sql/leases.ts';
 import { createDatabase, servers, type TestDatabase } from '../../support/database.ts';
-import { inTransaction, untilBlocked } from '../../support/hands.ts';
+import { inTransaction } from '../../support/hands.ts';
 import { readClaims, readExecution, readTask, readTasks, setStatus } from '../../support/rows.ts';
 import {
   finished,

@@ -1,7 +1,7 @@
 // What becomes of failing and sleeping tasks, on a real watcher: retries, allowFail, time-outs, timer.sleep.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLogger } from '../../../src/log.ts';
-import { builtinPrograms } from '../../../src/programs/builtin.ts';
+import { builtinPrograms } from '../../support/builtin.ts';
 import { defineProgram, type Context } from '../../../src/programs/program.ts';
 import { NonRetryable } from '../../../src/programs/program-error.ts';
 import { makeRegistry } from '../../../src/programs/registry.ts';

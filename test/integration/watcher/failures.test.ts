@@ -121,7 +121,9 @@ describe('a database that is away', () => {
     const missed = await registrar.start('one');
     await door.open();
     await untilStatuses(database.db, missed, [3]);
-    await untilStatuses(database.db, await registrar.start('one'), [3]);
+    const heard = await registrar.start('one');
+    await untilStatuses(database.db, heard, [3]);
+    expect((await readTask(database.db, heard, 1)).attempt).toBe(1);
     await stopWatchers();
     await door.shut();
   });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { defineProgram } from '../../../src/programs/program.ts';
+import { admitExecutions } from '../../../src/sql/admit.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { defineFlow, makeTestRegistrar, type Registering, untilStatuses } from '../../support/flows.ts';
 import { insertRows } from '../../support/hands.ts';
@@ -45,7 +46,7 @@ describe('order', () => {
     for (const [at, { started, finished, suspended }] of tasks.entries()) {
       expect(suspended).toBeNull();
       expect(finished!.getTime()).toBeGreaterThanOrEqual(started!.getTime());
-      if (at > 0) expect(started!.getTime()).toBeGreaterThanOrEqual(tasks[at - 1]!.finished!.getTime());
+      expect(started!.getTime()).toBeGreaterThanOrEqual(tasks[at - 1]?.finished?.getTime() ?? 0);
     }
   });
 
@@ -130,21 +131,16 @@ describe('how much at once', () => {
     await startWatcher(database.url, [probe.program], { workers: 3 });
     await defineFlow(database.db, 'one', [{ program: 'probe' }]);
     const ids = await Promise.all(Array.from({ length: 8 }, () => registrar.start('one')));
-    let open = 0;
-    let most = 0;
-    for (let at = 0; at < 8; at += 1) {
-      const run = await probe.next();
-      open += 1;
-      most = Math.max(most, open);
-      if (open === 3) {
-        expect(probe.begun.length).toBe(at + 1);
-        run.finish();
-        open -= 1;
-      }
+    const open = [await probe.next(), await probe.next(), await probe.next()];
+    const atOnce: number[] = [];
+    for (let finished = 1; finished <= 5; finished += 1) {
+      open.shift()!.finish();
+      open.push(await probe.next());
+      atOnce.push(probe.begun.length - finished);
     }
-    for (const run of probe.begun) run.finish();
+    for (const run of open) run.finish();
     for (const id of ids) await untilStatuses(database.db, id, [3]);
-    expect(most).toBe(3);
+    expect(atOnce).toEqual([3, 3, 3, 3, 3]);
     expect(new Set(probe.begun.map(({ key }) => key)).size).toBe(8);
   });
 
@@ -230,7 +226,7 @@ describe('what goes wrong', () => {
       seq: '2',
     });
     const { status, tasks } = await registrar.executions.read({ tenant: 'local', id });
-    expect([status, tasks[2]!.why]).toEqual(['failed', 'waits for 2']);
+    expect([status, tasks[2]!.why]).toEqual(['failed', 'waits for 2 (failed)']);
     await untilStatuses(database.db, await registrar.start('good'), [3, 3]);
   });
 
@@ -318,6 +314,8 @@ describe('edits by SQL take effect at once', () => {
       status,
     ]);
     await untilStatuses(database.db, id, [status, 3]);
+    expect((await registrar.executions.read({ tenant: 'local', id })).status).toBe('success');
+    expect(probe.begun.length).toBe(1);
   });
 
   test('a running task set to 9 stays 9, whatever its program answers', async () => {
@@ -347,4 +345,17 @@ describe('edits by SQL take effect at once', () => {
     await query('delete from kr_task_stat where task_flow_id = $1 and task_exec_seq = 1', [id]);
     expect((await probe.next()).key).toBe(`${id}:2`);
   });
+});
+
+test('an execution that is let in wakes the watchers of its pool, whoever let it in', async () => {
+  const probe = makeProbe();
+  await startWatcher(database.url, [probe.program], { pool: 'blue' });
+  await defineFlow(database.db, 'alone', [{ program: 'probe', pool: 'blue' }]);
+  await query(`update ms_flow set max_running = 1 where task_id = 'alone'`);
+  await registrar.start('alone');
+  await probe.next();
+  const second = await registrar.start('alone');
+  await query(`update ms_flow set max_running = 2 where task_id = 'alone'`);
+  expect(await admitExecutions(database.db, ['alone'])).toBe(1);
+  expect((await probe.next()).key).toBe(`${second}:1`);
 });

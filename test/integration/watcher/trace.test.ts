@@ -12,7 +12,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../../src/log.ts';
-import { builtinPrograms } from '../../../src/programs/builtin.ts';
+import { builtinPrograms } from '../../support/builtin.ts';
 import { makeRegistry } from '../../../src/programs/registry.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
 import { findTracer, traceOf } from '../../../src/watcher/trace.ts';

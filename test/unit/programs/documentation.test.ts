@@ -1,7 +1,7 @@
 // docs/programs.md against the programs themselves, in both directions.
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { builtinPrograms } from '../../../src/programs/builtin.ts';
+import { builtinPrograms } from '../../support/builtin.ts';
 import type { Program } from '../../../src/programs/program.ts';
 
 const text = await readFile('docs/programs.md', 'utf8');

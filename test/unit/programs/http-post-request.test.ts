@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
-import { httpPostRequest } from '../../../src/programs/http-post-request.ts';
+import { makeHttpPostRequest } from '../../../src/programs/http-post-request.ts';
+import { callOut } from '../../support/builtin.ts';
 import { answerJson, startServer } from './local-server.ts';
 import { errorOf, resultOf } from './run-program.ts';
+
+const httpPostRequest = makeHttpPostRequest(callOut);
 
 test('posts BODY raw, as JSON, with the idempotency key', async () => {
   const { url, received } = await startServer((response) => answerJson(response, {}));

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { builtinPrograms } from '../../../src/programs/builtin.ts';
+import { builtinPrograms } from '../../support/builtin.ts';
 import { defineProgram } from '../../../src/programs/program.ts';
 import { makeRegistry } from '../../../src/programs/registry.ts';
 

@@ -63,6 +63,8 @@ describe('a flow', () => {
     expect(say({ id: 'x', steps: [] })).toEqual(['steps: must not be empty']);
     expect(say({ id: 'x', steps: 'load' })).toEqual(['steps: must be a list']);
     expect(say({ id: ' ', steps: good.steps })).toEqual(['id: must not be blank']);
+    expect(say({ id: '..', steps: good.steps })).toEqual(['id: ".." cannot stand in a URL; choose another']);
+    expect(sayStep({ id: '.' })).toEqual(['steps[0].id: "." cannot stand in a URL; choose another']);
   });
 });
 
@@ -70,6 +72,7 @@ describe('a step', () => {
   test.each([
     [{ retry: { limit: -1 } }, 'steps[0].retry.limit: must be a whole number ≥ 0'],
     [{ retry: -1 }, 'steps[0].retry: must be a whole number ≥ 0'],
+    [{ retry: {} }, 'steps[0].retry.limit: is required'],
     [{ retry: { limt: 1 } }, 'steps[0].retry.limt: is not known (did you mean "limit"?)'],
     [{ retry: { jitter: 'some' } }, 'steps[0].retry.jitter: must be "full" or "none"'],
     [{ timeout: 'soon' }, 'steps[0].timeout: must be a duration (milliseconds, or 500ms'],
@@ -98,9 +101,9 @@ describe('a step', () => {
       'steps[0].when: is not supported by this version; leave it out',
       'steps[0].map: is not supported by this version; leave it out',
     ]);
-    expect(say({ ...good, failFast: true, defaults: { timeout: 1, pool: 'gpu' } })).toEqual([
+    expect(say({ ...good, failFast: true, defaults: { timeout: { attempt: 1, total: 2 } } })).toEqual([
       'failFast: is not supported by this version; leave it out',
-      'defaults.timeout: is not supported by this version; leave it out',
+      'defaults.timeout.total: is not supported by this version; leave it out',
     ]);
   });
 
@@ -123,7 +126,9 @@ test('a reference to a step that is not there yet is told apart from what can ne
 
 describe('rows', () => {
   test('are held against the same rules where they hold JSON', () => {
-    const steps = [makeStep({ options: { retry: { limit: -1 }, tiemout: 3, program: 'x', after: [] } })];
+    const steps = [
+      makeStep({ options: { retry: { limit: -1 }, when: '$x', tiemout: 3, program: 'x', after: [] } }),
+    ];
     expect(checkStored(steps, { defaults: { pol: 'x' }, steps: [] })).toEqual([
       { path: 'defaults.pol', message: 'is not known (did you mean "pool"?)' },
       { path: 'steps', message: expect.stringContaining('is not known') },
@@ -131,7 +136,7 @@ describe('rows', () => {
       { path: 'steps[0].tiemout', message: 'is not known (did you mean "timeout"?)' },
       { path: 'steps[0].program', message: 'stands in options; write it into the column program' },
       { path: 'steps[0].after', message: 'stands in options; write it into the column after' },
-      { path: 'steps[0].retry', message: expect.stringContaining('not supported') },
+      { path: 'steps[0].when', message: expect.stringContaining('not supported') },
     ]);
   });
 

@@ -1,0 +1,128 @@
+// The API as functions, over fetch. Part of the package's public entry.
+import type { Json, JsonObject, Problem } from '../dag/vocabulary.ts';
+import type { Changes } from '../registrar/definition/changes.ts';
+import type { FlowVersion } from '../registrar/definition/flows.ts';
+import type { FlowGraph } from '../registrar/definition/graph.ts';
+import type { FlowDefinition, FlowHead, StepDefinition } from '../registrar/definition/schema.ts';
+import type { Execution, ExecutionTask } from '../registrar/executions.ts';
+import type { DefinedFlow } from './define-flow.ts';
+import { type Answer, makeSend, type Send } from './send.ts';
+
+export interface ClientOptions {
+  /** Default: http://127.0.0.1:8000. */
+  url?: string;
+  /** Sent as `authorization: Bearer …`. */
+  token?: string;
+  fetch?: typeof fetch;
+}
+
+export interface ExecuteOptions {
+  /** Of the execution; the same request again gives the same execution. */
+  id?: string;
+  input?: Json;
+  /** Overrides parameters of the steps, by key. */
+  params?: JsonObject;
+  /** Of every task; -20 (most urgent) to 19. */
+  priority?: number;
+  idempotencyKey?: string;
+}
+
+/** What came of an execution; `open` when it had not ended within the wait. */
+export interface Ended<Output> {
+  id: string;
+  status: 'success' | 'failed' | 'aborted' | 'compensation_failed' | 'open';
+  /** null unless it is a success. */
+  output: Output | null;
+  error: Json;
+}
+
+export interface ListOptions {
+  flow?: string;
+  status?: string;
+  /** 1 to 500; default 50. */
+  limit?: number;
+  cursor?: string;
+}
+
+/** A step that was written; `warnings` name steps that do not exist yet. */
+export interface WrittenStep {
+  step: StepDefinition;
+  warnings: Problem[];
+}
+
+/** Everything rejects with `UmbelHttpError` when the server says no, and with what fetch throws when it says nothing. */
+export class UmbelClient {
+  readonly flows: ReturnType<typeof makeFlows>;
+  readonly executions: ReturnType<typeof makeExecutions>;
+  readonly #send: Send;
+
+  constructor(options: ClientOptions = {}) {
+    this.#send = makeSend(options);
+    this.flows = makeFlows(this.#send);
+    this.executions = makeExecutions(this.#send);
+  }
+
+  /** Starts an execution; with `wait` (a duration, at most `5m`) it resolves when that has ended. */
+  execute<Output>(
+    flow: DefinedFlow<Output> | string,
+    options: ExecuteOptions & { wait: number | string },
+  ): Promise<Ended<Output>>;
+  execute(flow: FlowDefinition | string, options?: ExecuteOptions): Promise<{ id: string }>;
+  async execute(
+    flow: FlowDefinition | string,
+    options: ExecuteOptions & { wait?: number | string } = {},
+  ): Promise<{ id: string } | Ended<unknown>> {
+    const id = typeof flow === 'string' ? flow : flow.id;
+    const { data } = await this.#send('POST', ['flows', id, 'executions'], options);
+    const started = data as { id: string };
+    return options.wait === undefined ? started : { status: 'open', output: null, error: null, ...started };
+  }
+}
+
+function makeFlows(send: Send) {
+  const at = (flow: string, ...rest: string[]) => ['flows', flow, ...rest];
+  return {
+    /** Creates or replaces a flow; says what changed. */
+    define: async (flow: FlowDefinition): Promise<{ version: string | null; changes: Changes }> =>
+      (await send('PUT', at(flow.id), flow)).meta as { version: string | null; changes: Changes },
+    delete: async (flow: string): Promise<void> => void (await send('DELETE', at(flow))),
+    /** The flow with its steps, whoever wrote them. */
+    async lookup(flow: string): Promise<FlowDefinition> {
+      const { data, meta } = await send('GET', at(flow, 'steps'));
+      return { ...(meta as { flow: FlowHead }).flow, steps: data as StepDefinition[] };
+    },
+    /** Creates the flow when it is new. */
+    createStep: async (flow: string, step: StepDefinition): Promise<WrittenStep> =>
+      toWritten(await send('POST', at(flow, 'steps'), step)),
+    /** With another id it is renamed, and the steps that name it follow. */
+    replaceStep: async (flow: string, id: string, step: StepDefinition): Promise<WrittenStep> =>
+      toWritten(await send('PUT', at(flow, 'steps', id), step)),
+    /** `detach` takes it out of the steps that name it. */
+    deleteStep: async (flow: string, id: string, { detach = false } = {}): Promise<void> =>
+      void (await send('DELETE', at(flow, 'steps', id), undefined, detach ? { detach: '1' } : {})),
+    graph: async (flow: string) => (await send('GET', at(flow, 'graph'))).data as FlowGraph,
+    /** Newest first. */
+    versions: async (flow: string) => (await send('GET', at(flow, 'versions'))).data as FlowVersion[],
+  };
+}
+
+function makeExecutions(send: Send) {
+  const verb = (name: string) => async (id: string) =>
+    void (await send('POST', ['executions', id, name], {}));
+  return {
+    get: async (id: string) =>
+      (await send('GET', ['executions', id])).data as Execution & { tasks: ExecutionTask[] },
+    /** Newest first; `cursor` leads to the next page. */
+    async list(options: ListOptions = {}): Promise<{ executions: Execution[]; cursor?: string }> {
+      const { data, meta } = await send('GET', ['executions'], undefined, options);
+      return { executions: data as Execution[], ...(meta as { cursor?: string }) };
+    },
+    pause: verb('pause'),
+    resume: verb('resume'),
+    abort: verb('abort'),
+  };
+}
+
+function toWritten({ data, meta }: Answer): WrittenStep {
+  return { step: data as StepDefinition, ...(meta as { warnings: Problem[] }) };
+}

@@ -1,0 +1,90 @@
+// The flows of examples/flows, each run to its end against a server that stands in for the services they call.
+import { readdir, readFile } from 'node:fs/promises';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { FlowDefinition } from '../../src/registrar/definition/schema.ts';
+import { readYaml } from '../../src/registrar/definition/yaml.ts';
+import { makeRegistrar } from '../../src/registrar/registrar.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { startWatcher, stopWatchers } from '../support/watcher.ts';
+import { answerJson, startServer } from '../unit/programs/local-server.ts';
+
+const DIRECTORY = 'examples/flows';
+const files = (await readdir(DIRECTORY)).toSorted();
+const flows = new Map<string, FlowDefinition>();
+for (const file of files) {
+  for (const { flow, problems } of readYaml(await readFile(`${DIRECTORY}/${file}`, 'utf8'))) {
+    if (flow === null) throw new Error(`${file}: ${JSON.stringify(problems)}`);
+    flows.set(flow.id, flow);
+  }
+}
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase();
+});
+afterEach(stopWatchers);
+afterAll(() => database.drop());
+
+/** Defines and runs the flow, its calls sent to the server; gives the execution when it has ended. */
+async function runFlow(id: string, params: Record<string, unknown>) {
+  const { url } = database;
+  const watcher = await startWatcher(url, []);
+  const registrar = makeRegistrar({
+    db: database.db,
+    wake: (pool, priority) => watcher.hint(pool, priority),
+  });
+  const which = { tenant: 'local', flow: id };
+  await registrar.flows.define(which, flows.get(id));
+  const execution = await registrar.execute.start({ ...which, user: 'test', params: params as {} });
+  const end = await registrar.execute.waitForEnd(execution, 30_000, new AbortController().signal);
+  const { tasks } = await registrar.executions.read({ tenant: 'local', id: execution });
+  return { end, tasks: new Map(tasks.map((task) => [task.step, task])) };
+}
+
+test('every file is among the flows that are run here', () => {
+  expect(files).toEqual(['nightly-report.yaml', 'polling-import.yaml', 'reminder.yaml']);
+  expect([...flows.keys()]).toEqual(['nightly-report', 'polling-import', 'reminder', 'clean-up']);
+});
+
+test('the nightly report waits for both sources and tries again what fails once', async () => {
+  const { url, received } = await startServer((response) =>
+    answerJson(response, { ok: true }, received.length === 1 ? 503 : 200),
+  );
+  const { end, tasks } = await runFlow('nightly-report', { url });
+  expect(end).toMatchObject({ status: 'success', output: { status: 200, body: { ok: true } } });
+  expect(received).toHaveLength(4);
+  expect(received.at(-1)?.body).toBe('{"title":"Orders and refunds"}');
+  expect([...tasks.values()].reduce((sum, { attempt }) => sum + attempt, 0)).toBe(4);
+});
+
+test('the import goes on when its mail cannot be sent', async () => {
+  const { url } = await startServer((response, { body }) =>
+    answerJson(response, { got: body }, body.includes('subject') ? 500 : 200),
+  );
+  const { end, tasks } = await runFlow('polling-import', { url });
+  expect(end?.status).toBe('success');
+  expect(tasks.get('mail')).toMatchObject({
+    status: 'ignore',
+    reason: 'allowed_failure',
+    attempt: 2,
+    priority: 5,
+    error: { name: 'HttpError' },
+  });
+  expect(tasks.get('done')?.status).toBe('finish');
+});
+
+test('the reminder comes after its time', async () => {
+  const { url, received } = await startServer((response) => answerJson(response, {}));
+  const { end, tasks } = await runFlow('reminder', { url, duration: '20ms' });
+  expect(end?.status).toBe('success');
+  expect(received.map(({ body }) => body)).toEqual(['{"text":"Your order is still open."}']);
+  expect(tasks.get('wait')?.output).toEqual({ until: expect.any(String) });
+});
+
+test('the clean-up ends with its summary', async () => {
+  const { end, tasks } = await runFlow('clean-up', {});
+  expect(end?.status).toBe('success');
+  const ended = (step: string) => Date.parse(tasks.get(step)?.finishedAt ?? '');
+  for (const step of ['urgent', 'caches', 'uploads'])
+    expect(ended(step)).toBeLessThanOrEqual(ended('summary'));
+});
