@@ -118,6 +118,18 @@ CREATE TABLE kr_watcher (
   CONSTRAINT kr_watcher_pkey PRIMARY KEY (watcher_id)
 ) WITH (fillfactor=50);
 
+CREATE TABLE ms_event (
+  event_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  name character varying(256) NOT NULL,
+  service character varying(256) NOT NULL DEFAULT 'umbel'::character varying,
+  tenant text NOT NULL DEFAULT 'local'::text,
+  payload jsonb NOT NULL,
+  created_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT ms_event_pkey PRIMARY KEY (event_id)
+);
+COMMENT ON COLUMN ms_event.xid IS 'its transaction: an event may be read once no older transaction is open, or later commits with smaller ids would be passed over';
+
 CREATE TABLE ms_flow (
   task_id character varying(256) COLLATE "C" NOT NULL,
   tenant text NOT NULL DEFAULT 'local'::text,
@@ -128,12 +140,22 @@ CREATE TABLE ms_flow (
   created_ts timestamp with time zone NOT NULL DEFAULT now(),
   updated_ts timestamp with time zone NOT NULL DEFAULT now(),
   settings jsonb,
+  type character varying(256),
+  cron character varying(256),
+  timezone character varying(256),
+  owners jsonb NOT NULL DEFAULT '[]'::jsonb,
+  status text NOT NULL DEFAULT 'inactive'::text,
+  status_ts timestamp with time zone NOT NULL DEFAULT now(),
+  started_by text,
   CONSTRAINT ms_flow_pkey PRIMARY KEY (task_id),
-  CONSTRAINT ms_flow_max_running_check CHECK ((max_running > 0))
+  CONSTRAINT ms_flow_max_running_check CHECK ((max_running > 0)),
+  CONSTRAINT ms_flow_status_check CHECK ((status = ANY (ARRAY['inactive'::text, 'starting'::text, 'active'::text, 'stopping'::text])))
 );
 COMMENT ON COLUMN ms_flow.max_running IS 'executions at once; null: no limit';
 COMMENT ON COLUMN ms_flow.revision IS 'bumped by every change of the definition, whoever makes it';
 COMMENT ON COLUMN ms_flow.settings IS 'defaults, deadline and the like, as in the flow''s YAML; null: nothing';
+COMMENT ON COLUMN ms_flow.status IS 'inactive, starting, active, stopping; changed by start and stop, never by hand';
+COMMENT ON COLUMN ms_flow.status_ts IS 'since when it stands there: a transitional status that is too old is reconciled';
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
 
 CREATE TABLE ms_flow_version (
@@ -435,6 +457,14 @@ begin
   end if;
   return null;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_emit_v1(names text[], tenants text[], payloads jsonb[])
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  insert into ms_event (name, tenant, payload) select e.name, e.tenant, e.payload
+  from unnest(names, tenants, payloads) with ordinality e(name, tenant, payload, ordinal) order by e.ordinal
+$function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
  RETURNS text[]

@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net';
 import path from 'node:path';
 import { SETTINGS, type GivenSettings, type Setting, type SettingName, type Settings } from './config.ts';
 import { UmbelError } from './errors.ts';
+import { findSecretIn } from './secrets.ts';
 
 /** What a machine's owner reaches anyway: loopback and private networks. */
 const LOCAL_NETWORKS = [
@@ -74,7 +75,11 @@ function exposureProblems({ host, auth, insecure }: GivenSettings): string[] {
   ];
 }
 
-function workOut(given: GivenSettings, namesDatabase: boolean, { cwd, terminal }: SettingSources): Settings {
+function workOut(
+  given: GivenSettings,
+  namesDatabase: boolean,
+  { cwd, env, terminal }: SettingSources,
+): Settings {
   const { dbUser: _u, dbPass: _p, dbHost: _h, dbPort: _q, dbName: _n, ...rest } = given;
   return {
     ...rest,
@@ -85,6 +90,7 @@ function workOut(given: GivenSettings, namesDatabase: boolean, { cwd, terminal }
       given.publicUrl ?? `http://${given.host.includes(':') ? `[${given.host}]` : given.host}:${given.port}`,
     outboundAllow: given.outboundAllow ?? (isOwn(given) ? LOCAL_NETWORKS : []),
     logFormat: given.logFormat ?? (terminal ? 'pretty' : 'json'),
+    findSecret: findSecretIn(env),
   };
 }
 

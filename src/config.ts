@@ -12,6 +12,7 @@ import {
   text,
   type Kind,
 } from './setting-kinds.ts';
+import type { FindSecret } from './secrets.ts';
 
 export interface Setting<T = unknown> {
   kind: Kind<T>;
@@ -197,4 +198,6 @@ export interface Settings extends Omit<GivenSettings, DatabasePart> {
   publicUrl: string;
   outboundAllow: string[];
   logFormat: 'pretty' | 'json';
+  /** What `SECRET_<NAME>` says. */
+  findSecret: FindSecret;
 }

@@ -23,6 +23,7 @@ test('has a default for everything', () => {
   expect(read()).toEqual({
     databaseUrl: undefined,
     dataDir: '/srv/app/.umbel',
+    findSecret: expect.any(Function),
     host: '127.0.0.1',
     port: 8000,
     publicUrl: 'http://127.0.0.1:8000',

@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox';
 import { DURATION_FORM } from '../../dag/duration.ts';
 import { type JsonObject, PRIORITY_MAX, PRIORITY_MIN } from '../../dag/vocabulary.ts';
 import { closed, counting, described, listOf, mapOf, nameText, optional, text } from './schema-parts.ts';
+import { flowSettings, TRIGGER_KEYS } from './trigger-schema.ts';
 
 const Params = Type.Unsafe<JsonObject>({
   type: 'object',
@@ -145,6 +146,7 @@ const FLOW_SETTINGS = {
   deadline: optional(Duration, 'of a whole execution'),
   inputSchema: optional(Params, 'a JSON Schema that the input must fit'),
   onFailure: optional(nameText(), 'the flow to start when an execution fails'),
+  flowSettings: optional(flowSettings(Duration), 'of its webhook or schedule'),
 };
 
 export const Flow = closed(
@@ -153,6 +155,7 @@ export const Flow = closed(
     name: optional(text({ maxLength: 256 }), 'for people'),
     description: optional(text({ maxLength: 4096 })),
     maxRunning: optional(counting(1), 'executions at once'),
+    ...TRIGGER_KEYS,
     ...FLOW_SETTINGS,
     steps: Type.Array(Step, { minItems: 1 }),
   },
