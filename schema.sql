@@ -157,6 +157,7 @@ COMMENT ON COLUMN ms_flow.settings IS 'defaults, deadline and the like, as in th
 COMMENT ON COLUMN ms_flow.status IS 'inactive, starting, active, stopping; changed by start and stop, never by hand';
 COMMENT ON COLUMN ms_flow.status_ts IS 'since when it stands there: a transitional status that is too old is reconciled';
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
+CREATE TRIGGER umbel_flow_status AFTER UPDATE OF status, cron, timezone ON public.ms_flow FOR EACH ROW WHEN ((((new.status IS DISTINCT FROM old.status) OR ((new.cron)::text IS DISTINCT FROM (old.cron)::text)) OR ((new.timezone)::text IS DISTINCT FROM (old.timezone)::text))) EXECUTE FUNCTION umbel_flow_status();
 
 CREATE TABLE ms_flow_version (
   version uuid NOT NULL,
@@ -166,6 +167,16 @@ CREATE TABLE ms_flow_version (
   CONSTRAINT ms_flow_version_pkey PRIMARY KEY (version)
 );
 CREATE INDEX ms_flow_version_flow ON public.ms_flow_version USING btree (task_id, created_ts);
+
+CREATE TABLE ms_hook (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  queue character varying(256) NOT NULL,
+  status text NOT NULL,
+  CONSTRAINT ms_hook_pkey PRIMARY KEY (task_id),
+  CONSTRAINT ms_hook_status_check CHECK ((status = ANY (ARRAY['closed'::text, 'open'::text]))),
+  CONSTRAINT ms_hook_task_id_fkey FOREIGN KEY (task_id) REFERENCES ms_flow(task_id) ON DELETE CASCADE
+);
+COMMENT ON COLUMN ms_hook.status IS 'open: calls are taken';
 
 CREATE TABLE ms_plan (
   version uuid NOT NULL,
@@ -183,6 +194,18 @@ CREATE TABLE ms_plan (
   options jsonb,
   CONSTRAINT ms_plan_pkey PRIMARY KEY (version, task_exec_seq)
 );
+
+CREATE TABLE ms_schedule (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  cron character varying(256) NOT NULL,
+  timezone character varying(256) NOT NULL,
+  due_execution timestamp with time zone,
+  paused boolean NOT NULL DEFAULT false,
+  CONSTRAINT ms_schedule_pkey PRIMARY KEY (task_id),
+  CONSTRAINT ms_schedule_task_id_fkey FOREIGN KEY (task_id) REFERENCES ms_flow(task_id) ON DELETE CASCADE
+);
+COMMENT ON COLUMN ms_schedule.due_execution IS 'when it fires next; null: not worked out yet, or its flow is not active';
+CREATE INDEX ms_schedule_due ON public.ms_schedule USING btree (due_execution) WHERE (NOT paused);
 
 CREATE TABLE ms_task_definition (
   task_id character varying(256) NOT NULL,
@@ -529,6 +552,28 @@ begin
   new.revision := old.revision + 1;
   new.updated_ts := now();
   return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_flow_status()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if new.status in ('stopping', 'inactive') or new.cron is not null then
+    delete from ms_hook h where h.task_id = new.task_id;
+  end if;
+  if new.status in ('stopping', 'inactive') or new.cron is null then
+    delete from ms_schedule s where s.task_id = new.task_id;
+  end if;
+  if new.status in ('starting', 'active') and new.cron is not null then
+    insert into ms_schedule (task_id, cron, timezone) values (new.task_id, new.cron, coalesce(new.timezone, 'UTC'))
+      on conflict (task_id) do update set cron = excluded.cron, timezone = excluded.timezone, due_execution = null
+      where (ms_schedule.cron, ms_schedule.timezone) is distinct from (excluded.cron, excluded.timezone);
+  elsif new.status in ('starting', 'active') then
+    insert into ms_hook as h (task_id, queue, status) values (new.task_id, new.task_id, case new.status when 'active' then 'open' else 'closed' end)
+      on conflict (task_id) do update set status = excluded.status where h.status <> excluded.status;
+  end if;
+  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
