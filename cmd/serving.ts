@@ -1,0 +1,38 @@
+// The register server of a process, and what it counts. Called by up.ts and register.ts.
+import { makeApp } from '../src/http/app.ts';
+import { serve, stopServing } from '../src/http/serve.ts';
+import type { Metrics } from '../src/metrics/metrics.ts';
+import { addRequestMetrics, countRegistrations } from '../src/metrics/server.ts';
+import { makeRegistrar } from '../src/registrar/registrar.ts';
+import { makeHinter } from '../src/sql/hinter.ts';
+import type { Watcher } from '../src/watcher/watcher.ts';
+import type { Base } from './service.ts';
+
+export interface RegisterServer {
+  address: string;
+  stop: () => Promise<void>;
+}
+
+/** Starts the register server; `wakeOwn` is told of what this process registered, besides the other processes. */
+export async function startRegisterServer(
+  base: Base,
+  metrics: Metrics,
+  wakeOwn: Watcher['hint'] = () => {},
+): Promise<RegisterServer> {
+  const { settings, db, log } = base;
+  const hinter = makeHinter(db, log);
+  const wake = (pool: string, priority: number) => {
+    wakeOwn(pool, priority);
+    hinter.hint(pool, priority);
+  };
+  const registrar = makeRegistrar({ db, wake });
+  const app = await makeApp({
+    ...registrar,
+    register: countRegistrations(metrics.registry, registrar.register),
+    readMetrics: metrics.read,
+    observeRequest: addRequestMetrics(metrics.registry),
+    log,
+  });
+  const address = await serve(app, settings);
+  return { address, stop: () => stopServing(app) };
+}
