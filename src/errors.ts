@@ -131,6 +131,7 @@ export const ERRORS = {
     403,
     (d: { permission: string }) => `This needs the permission "${d.permission}".`,
   ),
+  FOREIGN_PAGE: entry(403, (d: { reason: string }) => `The request is refused: ${d.reason}.`),
   DEFINITION_CHANGING: entry(
     503,
     (d: { flow: string }) =>

@@ -292,7 +292,7 @@ describe('PATCH /flows/{id}', () => {
     expect(messages((await send('PATCH', '/flows/x', { status: 'active' })).body)).toEqual([
       'Flow status cannot be set manually. Use the flow start/stop end points instead.',
     ]);
-    const { status: _, ...shown } = (await send('GET', '/flows/x')).body.data;
+    const { status: _, ...shown } = (await send('GET', '/flows/x')).body.data as Record<string, unknown>;
     expect((await send('PATCH', '/flows/x', { ...shown, tenant: 'elsewhere' })).body.data['tenant']).toBe(
       'local',
     );

@@ -9,19 +9,19 @@ afterEach(() => made?.app.close());
 describe('the permission table', () => {
   it('keeps an app from starting whose route has no entry', () => {
     const app = fastify();
-    guardRoutes(app, () => LOCAL_CALLER, {});
+    guardRoutes(app, { authenticate: () => LOCAL_CALLER }, {});
     expect(() => app.get('/secret', () => 'x')).toThrow('Route "GET /secret" has no entry');
   });
 
   it('keeps an app from starting when an entry has no route', async () => {
     const app = fastify();
-    guardRoutes(app, () => LOCAL_CALLER, { 'GET /gone': 'public' });
+    guardRoutes(app, { authenticate: () => LOCAL_CALLER }, { 'GET /gone': 'public' });
     await expect(app.ready()).rejects.toThrow('GET /gone');
   });
 
   it('covers the HEAD of a GET, and no other method', async () => {
     const app = fastify();
-    guardRoutes(app, () => LOCAL_CALLER, { 'GET /a': 'public' });
+    guardRoutes(app, { authenticate: () => LOCAL_CALLER }, { 'GET /a': 'public' });
     app.get('/a', () => 'x');
     expect(() => app.delete('/a', () => 'x')).toThrow('Route "DELETE /a" has no entry');
     await app.ready();
@@ -54,11 +54,13 @@ describe('a caller without permissions', () => {
     expect((await made.app.inject('/openapi.json')).statusCode).toBe(200);
   });
 
-  it('is refused before the body is read', async () => {
+  it('is refused after a body that cannot be read, and before it is judged', async () => {
     made = await makeTestApp({ authenticate: () => nobody });
     const headers = { 'content-type': 'application/json' };
-    const answer = await made.app.inject({ method: 'POST', url: '/register/x', payload: '{', headers });
-    expect(answer.statusCode).toBe(403);
+    const post = (payload: string) =>
+      made!.app.inject({ method: 'POST', url: '/register/x', payload, headers });
+    expect((await post('{')).statusCode).toBe(400);
+    expect((await post('{"nonsense":1}')).statusCode).toBe(403);
   });
 
   it('may do what it was given', async () => {
