@@ -29,6 +29,7 @@ export function upCommand(): Command {
     'pollInterval',
     'lease',
     'grace',
+    'startTimeout',
     'retention',
   ]);
 }

@@ -14,8 +14,10 @@ import { addDocs } from './routes/docs.ts';
 import { addEchoRoutes } from './routes/echo.ts';
 import { addExecuteRoute } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
+import { addComponentRoutes } from './routes/components.ts';
 import { addFlowRoutes } from './routes/flows.ts';
 import { addFlowRepositoryRoutes } from './routes/flow-repository.ts';
+import { addLifeCycleRoutes } from './routes/life-cycle.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
@@ -78,17 +80,23 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   answerMissingRoutes(app);
   guardRoutes(app, { authenticate: deps.authenticate ?? (() => LOCAL_CALLER), hosts: deps.hosts });
   await addDocs(app);
+  addRoutes(app, deps);
+  await app.ready();
+  return app;
+}
+
+function addRoutes(app: App, deps: AppDeps): void {
   addRegisterRoute(app, deps);
   addFlowRoutes(app, deps);
   addFlowRepositoryRoutes(app, deps);
+  addLifeCycleRoutes(app, deps);
+  addComponentRoutes(app, deps);
   addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);
   addControlRoutes(app, deps);
   addHealthRoutes(app, deps);
   addMetricsRoute(app, deps);
   addEchoRoutes(app);
-  await app.ready();
-  return app;
 }
 
 function watchRequests(app: App, { log, observeRequest }: AppDeps): void {

@@ -11,6 +11,8 @@ import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
 import { findUnreadiness } from './readiness.ts';
+import { type Components, makeComponents } from './components/components.ts';
+import { type LifeCycle, makeLifeCycle } from './life-cycle/start-stop.ts';
 import { type FlowRepository, makeFlowRepository } from './repository/repository.ts';
 import { makeRegister, type Register, type RegisterDeps } from './register.ts';
 
@@ -22,11 +24,20 @@ export interface Registrar {
   rerunMany: RerunMany;
   flows: Flows;
   flowRepository: FlowRepository;
+  lifeCycle: LifeCycle;
+  components: Components;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
   findUnreadiness: () => Promise<string | null>;
 }
 
-export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['wake'] }): Registrar {
+export interface RegistrarDeps {
+  db: Database;
+  wake: RegisterDeps['wake'];
+  /** Told that something starts or stops: a reconciler of this process need not wait for its poll. */
+  onMoving?: () => void;
+}
+
+export function makeRegistrar({ db, wake, onMoving = () => {} }: RegistrarDeps): Registrar {
   const register = makeRegister({
     readDefinitions: (flows) => readDefinitions(db, flows),
     storePlan: (plan) => storePlan(db, plan),
@@ -47,6 +58,8 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
       storePlan: (plan) => storePlan(db, plan),
     }),
     flowRepository: makeFlowRepository(db),
+    lifeCycle: makeLifeCycle(db, onMoving),
+    components: makeComponents(db, onMoving),
     control: makeControl(db),
     rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
