@@ -52,6 +52,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'POST /executions/:id/pause': 'executions.control',
   'POST /executions/:id/resume': 'executions.control',
   'POST /executions/:id/abort': 'executions.control',
+  'POST /executions/:id/signals/:name': 'executions.control',
   'POST /executions/:id/tasks/:step/rerun': 'executions.control',
   'POST /executions/:id/tasks/:step/skip': 'executions.control',
   'POST /executions/rerun': 'executions.control',

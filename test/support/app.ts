@@ -44,6 +44,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
     control: {
       pause: verb('pause'),
       resume: verb('resume'),
+      signal: verb('signal'),
       abort: verb('abort'),
       rerun: verb('rerun'),
       skip: verb('skip'),
