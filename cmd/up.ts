@@ -9,6 +9,7 @@ import { makeOwnMetrics } from './counting.ts';
 import { openService } from './service.ts';
 import { startRegisterServer } from './serving.ts';
 import { makeOwnWatcher } from './watching.ts';
+import type { Watcher } from '../src/watcher/watcher.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -50,9 +51,11 @@ async function startAll(
 ): Promise<void> {
   const base = await openService(settings, database.url, true);
   const metrics = makeOwnMetrics(base);
-  const watcher = await makeOwnWatcher(base, metrics);
-  const server = await startRegisterServer(base, metrics, (pool, priority) => watcher.hint(pool, priority));
+  let hint: Watcher['hint'] = () => {};
+  const server = await startRegisterServer(base, metrics, (pool, priority) => hint(pool, priority));
   const publicUrl = publicUrlOf(settings, server.address);
+  const watcher = await makeOwnWatcher({ ...base, settings: { ...settings, publicUrl } }, metrics);
+  hint = watcher.hint;
   const sampled = await insertSample(base.db, `${publicUrl}/echo`);
   await watcher.start();
   stopOnSignals(async () => {

@@ -24,6 +24,7 @@ export function watchCommand(): Command {
     'grace',
     'retention',
     'host',
+    'publicUrl',
     'insecure',
     'metricsPort',
   ]);

@@ -49,6 +49,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       rerun: verb('rerun'),
       skip: verb('skip'),
     },
+    callbacks: { complete: refuseAll, fail: refuseAll, beat: refuseAll },
     rerunMany: async (request) => {
       controlled.push({ verb: 'rerunMany', ...request });
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
