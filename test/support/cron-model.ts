@@ -1,6 +1,6 @@
 // Cron expressions as a naive model has them: random ones with what they mean, and a clock that is watched minute by minute.
 // For test/unit/triggers/slots.test.ts.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { findCronProblem } from '../../src/registrar/definition/cron.ts';
 
 /** A field as text, and whether a value fits it. */
@@ -65,12 +65,10 @@ function part(lowest: number, highest: number, names: readonly string[] = []): f
 
 function field(lowest: number, highest: number, names: readonly string[] = []): fc.Arbitrary<Field> {
   const any = fc.constant({ text: '*', fits: () => true });
-  const list = fc
-    .array(part(lowest, highest, names), { minLength: 1, maxLength: 3 })
-    .map((parts) => ({
-      text: parts.map(({ text }) => text).join(','),
-      fits: (v: number) => parts.some(({ fits }) => fits(v)),
-    }));
+  const list = fc.array(part(lowest, highest, names), { minLength: 1, maxLength: 3 }).map((parts) => ({
+    text: parts.map(({ text }) => text).join(','),
+    fits: (v: number) => parts.some(({ fits }) => fits(v)),
+  }));
   return fc.oneof(any, list);
 }
 
