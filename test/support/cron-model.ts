@@ -65,12 +65,10 @@ function part(lowest: number, highest: number, names: readonly string[] = []): f
 
 function field(lowest: number, highest: number, names: readonly string[] = []): fc.Arbitrary<Field> {
   const any = fc.constant({ text: '*', fits: () => true });
-  const list = fc
-    .array(part(lowest, highest, names), { minLength: 1, maxLength: 3 })
-    .map((parts) => ({
-      text: parts.map(({ text }) => text).join(','),
-      fits: (v: number) => parts.some(({ fits }) => fits(v)),
-    }));
+  const list = fc.array(part(lowest, highest, names), { minLength: 1, maxLength: 3 }).map((parts) => ({
+    text: parts.map(({ text }) => text).join(','),
+    fits: (v: number) => parts.some(({ fits }) => fits(v)),
+  }));
   return fc.oneof(any, list);
 }
 
