@@ -13,6 +13,7 @@ export type Permission =
   | 'executions.control'
   | 'flows.read'
   | 'flows.write'
+  | 'flows.control'
   | 'metrics.read';
 
 /** Who asks. The tenant comes from here alone, never from what was sent. */
@@ -46,6 +47,9 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'DELETE /flows/:flow/steps/:step': 'flows.write',
   'GET /flows/:flow/graph': 'flows.read',
   'GET /flows/:flow/versions': 'flows.read',
+  'GET /flows/:flow/schedule': 'flows.read',
+  'POST /flows/:flow/schedule/pause': 'flows.control',
+  'POST /flows/:flow/schedule/resume': 'flows.control',
   'POST /flows/:flow/executions': 'executions.start',
   'GET /executions': 'executions.read',
   'GET /executions/:id': 'executions.read',

@@ -1,6 +1,6 @@
 // Registering inside a transaction of the caller's: what triggers decide and what they register become true together.
 // Called by triggers/fire.ts. See register.ts for single requests.
-import { UmbelError } from '../errors.ts';
+import { isUmbelError } from '../errors.ts';
 import type { Database, Tx } from '../sql/database.ts';
 import { readDefinitions, storePlan } from '../sql/definitions.ts';
 import { registerInside, type Registration } from '../sql/register.ts';
@@ -16,20 +16,16 @@ import {
 } from './register.ts';
 
 /** `stale`: the definition changed under way; the same again finds the new one. */
-export type ManyAnswer = { outcome: 'registered' | 'existing'; id: string } | { outcome: 'stale' } | Error;
+export type ManyAnswer = { outcome: 'registered' | 'existing' | 'stale'; id: string } | Error;
 
 export interface ManyRegistrar {
-  /** Reads and keeps the plans of these flows, so that registering them later need not. Never rejects for a flow's sake. */
+  /** Reads and keeps the plans of these flows, so that registering them later need not. Does not reject for a flow's sake. */
   warm: (flows: string[]) => Promise<void>;
-  /** Registers all requests in the transaction; one that cannot be gets its error and harms no other. */
-  register: (tx: Tx, requests: RegisterRequest[]) => Promise<ManyAnswer[]>;
-  /** To be called once the transaction of `register` has committed. */
-  announce: () => void;
-}
-
-interface Ready {
-  at: number;
-  queued: Queued;
+  /**
+   * Registers all requests in the transaction; one that cannot be gets its error and harms no other. `announce` is to be called
+   * once the transaction has committed.
+   */
+  register: (tx: Tx, requests: RegisterRequest[]) => Promise<{ answers: ManyAnswer[]; announce: () => void }>;
 }
 
 export function makeManyRegistrar(db: Database, wake: RegisterDeps['wake']): ManyRegistrar {
@@ -37,54 +33,39 @@ export function makeManyRegistrar(db: Database, wake: RegisterDeps['wake']): Man
     readDefinitions: (flows) => readDefinitions(db, flows),
     storePlan: (plan) => storePlan(db, plan),
   });
-  let registered: { queued: Queued[]; answers: ManyAnswer[] }[] = [];
-
-  const findPlan = (flow: string): Promise<Plan | Error> =>
-    Promise.resolve(plans.cached(flow) ?? plans.load(flow)).catch(refuseFlow);
-
-  async function register(tx: Tx, requests: RegisterRequest[]): Promise<ManyAnswer[]> {
-    registered = [];
-    const found = await Promise.all(requests.map(({ flow }) => findPlan(flow)));
-    const answers: ManyAnswer[] = found.map((plan, at) => {
-      if (plan instanceof Error) return plan;
-      return checkRequest(requests[at]!, plan) ?? { outcome: 'stale' };
-    });
-    const ready = found.flatMap((plan, at): Ready[] =>
-      plan instanceof Error || answers[at] instanceof Error
-        ? []
-        : [{ at, queued: { plan, registration: toRegistration(requests[at]!, plan) } }],
-    );
-    const written = await writeApart(
-      tx,
-      ready.map(({ queued }) => queued.registration),
-    );
-    for (const [index, { at, queued }] of ready.entries()) {
-      const answer = written[index]!;
-      answers[at] = answer;
-      if (!(answer instanceof Error) && answer.outcome === 'stale') plans.forget(queued.plan);
-    }
-    registered.push({ queued: ready.map(({ queued }) => queued), answers: written });
-    return answers;
-  }
-
+  const findPlan = async (flow: string) => plans.cached(flow) ?? plans.load(flow).catch(refuseFlow);
   return {
     async warm(flows) {
-      const cold = flows.filter((flow) => plans.cached(flow) === undefined);
-      await Promise.all(cold.map(findPlan));
+      await Promise.all(flows.map(findPlan));
     },
-    register,
-    announce() {
-      for (const { queued, answers } of registered)
-        for (const [pool, priority] of findReady(queued, answers)) wake(pool, priority);
-      registered = [];
+    async register(tx, requests) {
+      const found = await Promise.all(requests.map(({ flow }) => findPlan(flow)));
+      const queued = requests.map((request, at) => toQueued(request, found[at]!));
+      const ready = queued.flatMap((one) => (one instanceof Error ? [] : [one]));
+      const written = await writeApart(
+        tx,
+        ready.map(({ registration }) => registration),
+      );
+      for (const [at, answer] of written.entries())
+        if (!(answer instanceof Error) && answer.outcome === 'stale') plans.forget(ready[at]!.plan);
+      const rest = written.values();
+      return {
+        answers: queued.map((one) => (one instanceof Error ? one : rest.next().value!)),
+        announce: () => findReady(ready, written).forEach((priority, pool) => wake(pool, priority)),
+      };
     },
   };
 }
 
+function toQueued(request: RegisterRequest, plan: Plan | Error): Queued | Error {
+  if (plan instanceof Error) return plan;
+  return checkRequest(request, plan) ?? { plan, registration: toRegistration(request, plan) };
+}
+
 /** What is wrong with the flow itself; that the database is away is everybody's trouble. */
 function refuseFlow(error: unknown): Error {
-  if (error instanceof UmbelError && error.code !== 'DATABASE_UNREACHABLE' && error.code !== 'QUEUE_FULL')
-    return error;
+  const ofFlow = isUmbelError(error, 'FLOW_NOT_FOUND') || isUmbelError(error, 'DEFINITION_INVALID');
+  if (ofFlow) return error;
   throw error;
 }
 
@@ -95,7 +76,7 @@ async function writeApart(tx: Tx, batch: Registration[]): Promise<ManyAnswer[]> 
     if (judgeFailure(error) !== 'one' || !(error instanceof Error)) throw error;
     return error;
   });
-  if (!(answers instanceof Error)) return answers as ManyAnswer[];
+  if (!(answers instanceof Error)) return answers;
   if (batch.length === 1) return [answers];
   const half = Math.ceil(batch.length / 2);
   return [...(await writeApart(tx, batch.slice(0, half))), ...(await writeApart(tx, batch.slice(half)))];

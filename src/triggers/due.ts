@@ -54,8 +54,11 @@ export function listDue(question: DueQuestion): DueList {
   return { tooOld, due, more: after !== null && after <= now, decidedTo, next: after };
 }
 
-/** The same in every process. It never comes after the next slot, so that slots fire in their order. */
-function dueOf({ flow, slots, policy }: DueQuestion, slot: number): number {
+/** When a slot fires; the same in every process. It never comes after the next slot, so that slots fire in their order. */
+export function dueOf(
+  { flow, slots, policy }: Pick<DueQuestion, 'flow' | 'slots' | 'policy'>,
+  slot: number,
+): number {
   if (policy.jitter === 0) return slot;
   const room = (slots.next(slot) ?? Infinity) - slot;
   return slot + Math.floor(fractionOf(`${flow} ${slot}`) * Math.min(policy.jitter, room));

@@ -66,14 +66,16 @@ const BATCH = 500;
 const KEPT = 1_000;
 const PRUNE_SHARE = 1 / 64;
 
+const NOTHING = { taken: 0, fires: [], lateness: [], cancels: [], announce: () => {} };
+
 export async function runTurn(deps: TurnDeps): Promise<Turn> {
   const { db, registrar, readNow = readClock } = deps;
-  const turn = await withTransaction(db, async (tx) => {
+  const { announce, ...turn } = await withTransaction(db, async (tx) => {
     const now = await readNow(tx);
     const schedules = await takeSchedules(tx, now);
-    if (schedules.length === 0) return { taken: 0, fires: [], lateness: [], cancels: [] };
+    if (schedules.length === 0) return NOTHING;
     const { intents, cancels } = decideAll(schedules, await readBacklogs(tx, flowsOf(schedules)), now);
-    const { fires, done } = await fireAll(tx, registrar, intents);
+    const { fires, done, announce } = await fireAll(tx, registrar, intents);
     await recordFires(tx, fires);
     await advanceSchedules(tx, done.map(toStep));
     await pruneFires(
@@ -81,9 +83,9 @@ export async function runTurn(deps: TurnDeps): Promise<Turn> {
       flowsOf(schedules).filter(() => Math.random() < PRUNE_SHARE),
       KEPT,
     );
-    return { taken: schedules.length, fires, lateness: measureLateness(done, fires, now), cancels };
+    return { taken: schedules.length, fires, lateness: measureLateness(done, fires, now), cancels, announce };
   });
-  registrar.announce();
+  announce();
   return turn;
 }
 
@@ -148,11 +150,11 @@ async function fireAll(
   tx: Tx,
   registrar: ManyRegistrar,
   intents: Intent[],
-): Promise<{ fires: Fire[]; done: Intent[] }> {
+): Promise<{ fires: Fire[]; done: Intent[]; announce: () => void }> {
   const starts = intents.flatMap(({ schedule, decisions }) =>
     decisions.filter(({ decision }) => decision === 'fired').map(({ slot }) => ({ schedule, slot })),
   );
-  const answers = await registrar.register(tx, starts.map(toRequest));
+  const { answers, announce } = await registrar.register(tx, starts.map(toRequest));
   const byKey = new Map(starts.map(({ schedule, slot }, at) => [keyOf(schedule, slot), answers[at]!]));
   const isStale = ({ schedule, decisions }: Intent) =>
     decisions.some(({ slot }) => outcomeOf(byKey.get(keyOf(schedule, slot))) === 'stale');
@@ -160,7 +162,7 @@ async function fireAll(
   const fires = done.flatMap(({ schedule, decisions }) =>
     decisions.map((one) => toFire(schedule, one, byKey.get(keyOf(schedule, one.slot)))),
   );
-  return { fires, done };
+  return { fires, done, announce };
 }
 
 function toFire({ flow }: Schedule, one: Decision, answer: ManyAnswer | undefined): Fire {
@@ -172,8 +174,7 @@ function toFire({ flow }: Schedule, one: Decision, answer: ManyAnswer | undefine
   };
   if (answer instanceof Error)
     return { ...fire, decision: 'failed', reason: messageOf(answer), execution: null };
-  const execution = answer !== undefined && 'id' in answer ? answer.id : null;
-  return { ...fire, decision, reason, execution };
+  return { ...fire, decision, reason, execution: answer?.id ?? null };
 }
 
 function toRequest({ schedule, slot }: { schedule: Schedule; slot: number }): RegisterRequest {

@@ -6,7 +6,7 @@ import type { Database } from '../sql/database.ts';
 import { keepListening } from '../sql/ears.ts';
 import { isUnreachable } from '../sql/failures.ts';
 import { type Agenda, listSoonDue, readAgenda } from '../sql/schedules.ts';
-import { makeWaker } from '../sql/waker.ts';
+import { makeWaker, type Waker } from '../sql/waker.ts';
 import { cancelRunning, runTurn, type Turn } from './fire.ts';
 
 export interface SchedulerOptions {
@@ -37,51 +37,53 @@ const WARMED = 10_000;
 const FAILED_PAUSE = 1_000;
 
 export function makeScheduler(options: SchedulerOptions): Scheduler {
-  const { db, url, log, pollInterval } = options;
+  const { url, log } = options;
   const waker = makeWaker();
-  let stopped = false;
+  const stopped = new AbortController();
   let running = Promise.resolve();
   let deaf = () => Promise.resolve();
-
-  async function run(): Promise<void> {
-    while (!stopped) {
-      try {
-        if (await act(options)) continue;
-        await waker.sleep(await prepare(options));
-      } catch (error) {
-        if (isUnreachable(error)) log.debug({ err: error }, 'scheduling put off: the database is away');
-        else log.error({ err: error }, 'scheduling failed; trying again');
-        await waker.sleep(FAILED_PAUSE);
-      }
-    }
-  }
-
+  const wake = () => waker.wake();
   return {
     start() {
-      deaf = keepListening(url, (hint) => 'schedules' in hint && waker.wake(), waker.wake, log);
-      running = run();
+      deaf = keepListening(url, (hint) => 'schedules' in hint && wake(), wake, log);
+      running = run(options, waker, stopped.signal);
       log.info('scheduling');
     },
     async stop() {
-      stopped = true;
-      waker.wake();
+      stopped.abort();
+      wake();
       await running;
       await deaf();
     },
   };
 }
 
-/** A turn, and what it asks for. Answers whether there may be more to do at once. */
-async function act({ db, registrar, log, onTurn }: SchedulerOptions): Promise<boolean> {
+async function run(options: SchedulerOptions, waker: Waker, stopped: AbortSignal): Promise<void> {
+  while (!stopped.aborted) {
+    const pause = await act(options).catch((error: unknown) => putOff(error, options.log));
+    if (pause > 0) await waker.sleep(pause);
+  }
+}
+
+function putOff(error: unknown, log: Logger): number {
+  if (isUnreachable(error)) log.debug({ err: error }, 'scheduling put off: the database is away');
+  else log.error({ err: error }, 'scheduling failed; trying again');
+  return FAILED_PAUSE;
+}
+
+/** A turn, and what it asks for. Answers how long there is nothing to do. */
+async function act(options: SchedulerOptions): Promise<number> {
+  const { db, registrar, log, onTurn } = options;
   const turn = await runTurn({ db, registrar });
-  if (turn.taken > 0) onTurn?.(turn);
+  if (turn.taken === 0) return prepare(options);
+  onTurn?.(turn);
   for (const cancel of turn.cancels) {
     await cancelRunning(db, cancel);
     log.info({ ...cancel }, 'cancelled executions: the next time of their schedule came');
   }
   for (const { flow, slot, decision, reason } of turn.fires)
     if (decision === 'failed') log.warn({ flow, slot, reason }, 'a schedule could not start its flow');
-  return turn.taken > 0;
+  return 0;
 }
 
 /** Reads ahead what will soon be needed, and answers how long there is nothing to do. */

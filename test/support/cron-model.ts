@@ -1,6 +1,6 @@
 // Cron expressions as a naive model has them: random ones with what they mean, and a clock that is watched minute by minute.
 // For test/unit/triggers/slots.test.ts.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { findCronProblem } from '../../src/registrar/definition/cron.ts';
 
 /** A field as text, and whether a value fits it. */

@@ -1,5 +1,5 @@
 // When a cron expression fires in a zone, against a model that watches the clock minute by minute.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findSlots } from '../../../src/triggers/slots.ts';
 import { crons, fireByWatching, watchClock } from '../../support/cron-model.ts';
