@@ -3,6 +3,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registrar } from '../registrar/registrar.ts';
+import type { Schedules } from '../triggers/schedules.ts';
 import { UmbelError } from '../errors.ts';
 import { makeErrorHandler } from './errors.ts';
 import { setHeaders } from './headers.ts';
@@ -20,6 +21,7 @@ import { addFlowRepositoryRoutes } from './routes/flow-repository.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
+import { addScheduleRoutes } from './routes/schedule.ts';
 
 export type App = FastifyInstance<
   Server,
@@ -35,6 +37,7 @@ export interface HttpLog {
 }
 
 export interface AppDeps extends Registrar {
+  schedules: Schedules;
   log: HttpLog;
   /** The metrics of the process, in Prometheus's text form. Default: none. */
   readMetrics?: () => Promise<{ type: string; text: string }>;
@@ -81,6 +84,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   await addDocs(app);
   addRegisterRoute(app, deps);
   addFlowRoutes(app, deps);
+  addScheduleRoutes(app, deps);
   addFlowRepositoryRoutes(app, deps);
   addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);

@@ -11,7 +11,7 @@ import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
-import type { Waker } from './waker.ts';
+import type { Waker } from '../sql/waker.ts';
 
 export interface BeginDeps {
   registry: Registry;
