@@ -11,7 +11,6 @@ import { makeOwnScheduler } from './scheduling.ts';
 import { openService } from './service.ts';
 import { startRegisterServer } from './serving.ts';
 import { makeOwnWatcher } from './watching.ts';
-import type { Watcher } from '../src/watcher/watcher.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
