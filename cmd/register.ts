@@ -26,6 +26,7 @@ export function registerCommand(): Command {
     'insecure',
     'outboundAllow',
     'startTimeout',
+    'pollInterval',
   ]);
 }
 

@@ -7,6 +7,7 @@ import type { Metrics } from '../src/metrics/metrics.ts';
 import { addRequestMetrics, countRegistrations } from '../src/metrics/server.ts';
 import { makeRegistrar } from '../src/registrar/registrar.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
+import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
 import { makeOwnReconciler } from './reconciling.ts';
 import type { Base } from './service.ts';
@@ -32,6 +33,7 @@ export async function startRegisterServer(
   const registrar = makeRegistrar({ db, wake, onMoving: reconciler.wake });
   const app = await makeApp({
     ...registrar,
+    schedules: makeSchedules(db),
     register: countRegistrations(metrics.registry, registrar.register),
     readMetrics: metrics.read,
     observeRequest: addRequestMetrics(metrics.registry),

@@ -93,6 +93,10 @@ export const ERRORS = {
     (d: { execution: string; step: string }) =>
       `The execution "${d.execution}" has no task of a step "${d.step}".`,
   ),
+  CALLBACK_NOT_FOUND: entry<object>(
+    404,
+    () => 'No task waits for this callback: its token is unknown, or has been used.',
+  ),
   EXECUTION_ENDED: entry(
     409,
     (d: { execution: string; status: string; verb: string }) =>
@@ -116,6 +120,12 @@ export const ERRORS = {
     409,
     (d: { step: string; by: string[] }) =>
       `"${d.step}" is named by ${d.by.map((id) => `"${id}"`).join(', ')}: change them first, or detach it from them.`,
+  ),
+  SCHEDULE_NOT_FOUND: entry(404, (d: { flow: string }) => `"${d.flow}" has no cron, so it has no schedule.`),
+  SCHEDULE_INACTIVE: entry(
+    409,
+    (d: { flow: string; status: string }) =>
+      `The schedule of "${d.flow}" does not run: the flow is ${d.status}. Start it first.`,
   ),
   FLOW_EXISTS: entry<{ flow: string }>(409, () => 'Flow id is taken.'),
   EXECUTION_EXISTS: entry(

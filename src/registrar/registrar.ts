@@ -4,8 +4,10 @@ import { readDefinition, readDefinitions, storePlan } from '../sql/definitions.t
 import { listExecutions, readExecution } from '../sql/executions.ts';
 import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
+import { sendHint } from '../sql/wake.ts';
 import { registerSurely } from '../sql/register-surely.ts';
 import { makeRerunMany, type RerunMany } from './bulk.ts';
+import { type Callbacks, makeCallbacks } from './callbacks.ts';
 import { type Control, makeControl } from './control.ts';
 import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
@@ -21,6 +23,7 @@ export interface Registrar {
   execute: Execute;
   executions: ExecutionReader;
   control: Control;
+  callbacks: Callbacks;
   rerunMany: RerunMany;
   flows: Flows;
   flowRepository: FlowRepository;
@@ -34,10 +37,15 @@ export interface RegistrarDeps {
   db: Database;
   wake: RegisterDeps['wake'];
   /** Told that something starts or stops: a reconciler of this process need not wait for its poll. */
-  onMoving?: () => void;
+  onMoving?: (() => void) | undefined;
 }
 
-export function makeRegistrar({ db, wake, onMoving = () => {} }: RegistrarDeps): Registrar {
+export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): Registrar {
+  const onMoving = () => {
+    wakeOwn?.();
+    // Only a hint: reconcilers look by themselves.
+    sendHint(db, { moving: true }).catch(() => {});
+  };
   const register = makeRegister({
     readDefinitions: (flows) => readDefinitions(db, flows),
     storePlan: (plan) => storePlan(db, plan),
@@ -61,6 +69,7 @@ export function makeRegistrar({ db, wake, onMoving = () => {} }: RegistrarDeps):
     lifeCycle: makeLifeCycle(db, onMoving),
     components: makeComponents(db, onMoving),
     control: makeControl(db),
+    callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
     executions: makeExecutionReader({

@@ -2,7 +2,6 @@
 import { type Static, Type } from 'typebox';
 import type { FlowOrder, FlowPage } from '../../registrar/repository/repository.ts';
 import { UmbelError } from '../../errors.ts';
-import { ErrorItems } from '../schemas.ts';
 
 const AnyObject = Type.Unsafe<object>({ type: 'object', additionalProperties: true });
 const Warnings = Type.Array(Type.Object({ path: Type.String(), message: Type.String() }));
@@ -22,7 +21,6 @@ export const FlowList = Type.Object({
     totalPages: Type.Integer(),
   }),
 });
-export const Failed = Type.Object({ id: Type.Optional(Type.String()), errors: ErrorItems });
 
 /** For the documentation; the registrar judges it. */
 export const FlowGraph = Type.Unsafe<unknown>({

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import { closed, counting, nameText, optional, text } from '../definition/schema-parts.ts';
 import { Duration } from '../definition/schema.ts';
 
-export const KINDS = ['program', 'http', 'process'] as const;
+const KINDS = ['program', 'http', 'process'] as const;
 
 /** What each kind takes besides, and what it must have. */
 export const OF_KIND = {

@@ -36,6 +36,7 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.edgeIds',
   'steps.credentials_id',
   'steps.nodeSettings',
+  'steps.awaitCallback',
 ]);
 const PARTLY: ReadonlySet<string> = new Set(['defaults', 'defaults.timeout', 'steps', 'steps.timeout']);
 

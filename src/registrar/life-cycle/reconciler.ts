@@ -1,7 +1,9 @@
 // The reconciler of a process: looks after flows that start and stop, woken by whoever asks for it and by a poll. Any number of
 // them work on one database. Made and stopped by cmd/.
 import type { Logger } from '../../log.ts';
+import { keepListening } from '../../sql/ears.ts';
 import { isUnreachable } from '../../sql/failures.ts';
+import { makeWaker } from '../../sql/waker.ts';
 import { reconcile, type ReconcileDeps } from './reconcile.ts';
 
 export interface Reconciler {
@@ -11,41 +13,54 @@ export interface Reconciler {
   stop: () => Promise<void>;
 }
 
-/** Milliseconds between looks, each up to half as long again: what another process started is seen that soon. */
-const POLL = 1_000;
 /** While something is not ready yet. */
 const RETRY = 250;
+const FAILED_PAUSE = 1_000;
 
-type ReconcilerDeps = Omit<ReconcileDeps, 'onMoved' | 'onFailed'> & { log: Logger };
+interface ReconcilerDeps extends Omit<ReconcileDeps, 'onMoved' | 'onFailed'> {
+  /** Where to listen for hints. */
+  url: string;
+  /** Milliseconds between looks at most, up to half as long again: how soon is seen what no hint told of. */
+  pollInterval: number;
+  log: Logger;
+}
 
 export function makeReconciler(deps: ReconcilerDeps): Reconciler {
-  const sleeper = makeSleeper();
+  const waker = makeWaker();
   let stopped = false;
   let running = Promise.resolve();
+  let deaf = () => Promise.resolve();
 
   async function run(): Promise<void> {
     for (;;) {
       if (stopped) return;
-      await sleeper.sleep(await look(deps));
+      await waker.sleep(await look(deps));
     }
   }
 
   return {
     start() {
+      deaf = keepListening(
+        deps.url,
+        (hint) => 'moving' in hint && waker.wake(),
+        () => waker.wake(),
+        deps.log,
+      );
       running = run();
     },
-    wake: () => sleeper.wake(),
+    wake: () => waker.wake(),
     async stop() {
       stopped = true;
-      sleeper.wake();
+      waker.wake();
       await running;
+      await deaf();
     },
   };
 }
 
 /** How long to sleep. */
 async function look(deps: ReconcilerDeps): Promise<number> {
-  const { log } = deps;
+  const { log, pollInterval } = deps;
   try {
     const { moved, waiting } = await reconcile({
       ...deps,
@@ -53,11 +68,11 @@ async function look(deps: ReconcilerDeps): Promise<number> {
       onFailed: (what, err) => log.error({ ...what, err }, 'cannot be moved on'),
     });
     if (moved > 0) return 0;
-    return jitter(waiting > 0 ? RETRY : POLL);
+    return jitter(waiting > 0 ? RETRY : pollInterval);
   } catch (error) {
     if (isUnreachable(error)) log.debug({ err: error }, 'reconciling put off: the database is away');
     else log.error({ err: error }, 'reconciling failed; trying again');
-    return jitter(POLL);
+    return jitter(FAILED_PAUSE);
   }
 }
 
@@ -68,29 +83,4 @@ function report(log: Logger, { troubles, ...what }: Parameters<NonNullable<Recon
 
 function jitter(pause: number): number {
   return pause * (1 + Math.random() / 2);
-}
-
-/** Sleeps until it is woken; a wake that comes before is not lost. */
-function makeSleeper() {
-  let woken = false;
-  let rouse = () => {};
-  return {
-    wake() {
-      woken = true;
-      rouse();
-    },
-    async sleep(pause: number): Promise<void> {
-      if (!woken && pause > 0) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, pause);
-          rouse = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
-      woken = false;
-      rouse = () => {};
-    },
-  };
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeApp, type App } from '../../../src/http/app.ts';
 import { LOCAL_CALLER, type Caller } from '../../../src/http/permissions.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
+import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 let database: TestDatabase;
@@ -12,7 +13,8 @@ beforeAll(async () => {
   database = await createDatabase();
   const log = { warn: () => {}, error: () => {} };
   const registrar = makeRegistrar({ db: database.db, wake: () => {}, onMoving: () => (moving += 1) });
-  app = await makeApp({ ...registrar, log, authenticate: () => caller });
+  const schedules = makeSchedules(database.db);
+  app = await makeApp({ ...registrar, schedules, log, authenticate: () => caller });
 });
 afterAll(async () => {
   await app.close();
