@@ -25,7 +25,7 @@ export const ENTRIES: readonly Entry[] = [
   one('run', async () => (await import('./run.ts')).runCommand()),
   one('executions', async () => (await import('./executions.ts')).executionsCommand()),
   {
-    names: ['pause', 'resume', 'abort', 'rerun', 'skip', 'why'],
+    names: ['pause', 'abort', 'resume', 'signal', 'rerun', 'skip', 'why'],
     load: async () => (await import('./control.ts')).controlCommands(),
   },
   one('programs', async () => (await import('./programs.ts')).programsCommand()),

@@ -3,7 +3,6 @@ import { Command } from 'commander';
 import type { Settings } from '../src/config.ts';
 import { makeLogger } from '../src/log.ts';
 import { insertSample } from '../src/sql/sample.ts';
-import type { Watcher } from '../src/watcher/watcher.ts';
 import { startDatabase } from './database.ts';
 import { guarded } from './exit.ts';
 import { makeOwnMetrics } from './counting.ts';
@@ -11,6 +10,7 @@ import { makeOwnScheduler } from './scheduling.ts';
 import { openService } from './service.ts';
 import { startRegisterServer } from './serving.ts';
 import { makeOwnWatcher } from './watching.ts';
+import type { Watcher } from '../src/watcher/watcher.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -52,11 +52,13 @@ async function startAll(
 ): Promise<void> {
   const base = await openService(settings, database.url, true);
   const metrics = makeOwnMetrics(base);
-  const watcher = await makeOwnWatcher(base, metrics);
-  const wakeOwn: Watcher['hint'] = (pool, priority) => watcher.hint(pool, priority);
+  let hint: Watcher['hint'] = () => {};
+  const wakeOwn: Watcher['hint'] = (pool, priority) => hint(pool, priority);
   const server = await startRegisterServer(base, metrics, wakeOwn);
   const scheduler = makeOwnScheduler(base, metrics, wakeOwn);
   const publicUrl = publicUrlOf(settings, server.address);
+  const watcher = await makeOwnWatcher({ ...base, settings: { ...settings, publicUrl } }, metrics);
+  hint = watcher.hint;
   const sampled = await insertSample(base.db, `${publicUrl}/echo`);
   await watcher.start();
   scheduler.start();

@@ -23,6 +23,7 @@ export function watchCommand(): Command {
     'grace',
     'retention',
     'host',
+    'publicUrl',
     'insecure',
     'metricsPort',
   ]);

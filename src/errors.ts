@@ -64,6 +64,10 @@ export const ERRORS = {
     (d: { execution: string; step: string }) =>
       `The execution "${d.execution}" has no task of a step "${d.step}".`,
   ),
+  CALLBACK_NOT_FOUND: entry<object>(
+    404,
+    () => 'No task waits for this callback: its token is unknown, or has been used.',
+  ),
   EXECUTION_ENDED: entry(
     409,
     (d: { execution: string; status: string; verb: string }) =>

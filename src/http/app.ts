@@ -10,6 +10,7 @@ import { setHeaders } from './headers.ts';
 import { readJsonBodies } from './json.ts';
 import { answerMissingRoutes } from './missing.ts';
 import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
+import { addCallbackRoutes } from './routes/callbacks.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addDocs } from './routes/docs.ts';
 import { addEchoRoutes } from './routes/echo.ts';
@@ -86,6 +87,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);
   addControlRoutes(app, deps);
+  addCallbackRoutes(app, deps);
   addHealthRoutes(app, deps);
   addMetricsRoute(app, deps);
   addEchoRoutes(app);

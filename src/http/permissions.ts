@@ -56,6 +56,11 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'POST /executions/:id/pause': 'executions.control',
   'POST /executions/:id/resume': 'executions.control',
   'POST /executions/:id/abort': 'executions.control',
+  'POST /executions/:id/signals/:name': 'executions.control',
+  // The token in the path is the credential: it cannot be guessed, and is good for one task.
+  'POST /tasks/:token/complete': 'public',
+  'POST /tasks/:token/fail': 'public',
+  'POST /tasks/:token/heartbeat': 'public',
   'POST /executions/:id/tasks/:step/rerun': 'executions.control',
   'POST /executions/:id/tasks/:step/skip': 'executions.control',
   'POST /executions/rerun': 'executions.control',

@@ -6,6 +6,7 @@ import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
 import { registerSurely } from '../sql/register-surely.ts';
 import { makeRerunMany, type RerunMany } from './bulk.ts';
+import { type Callbacks, makeCallbacks } from './callbacks.ts';
 import { type Control, makeControl } from './control.ts';
 import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
@@ -18,6 +19,7 @@ export interface Registrar {
   execute: Execute;
   executions: ExecutionReader;
   control: Control;
+  callbacks: Callbacks;
   rerunMany: RerunMany;
   flows: Flows;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
@@ -45,6 +47,7 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
       storePlan: (plan) => storePlan(db, plan),
     }),
     control: makeControl(db),
+    callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
     executions: makeExecutionReader({

@@ -41,6 +41,8 @@ export interface WatcherOptions {
   lostLimit?: number;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
+  /** Address under which others reach the register server. */
+  publicUrl?: string;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
 }
@@ -156,7 +158,7 @@ function makeParts(options: WatcherOptions) {
     isClosed: () => closing.closed,
     onDelayed: (delay) => timekeeper.expect(delay),
   });
-  const prepare = makePrepare(db, registry);
+  const prepare = makePrepare(db, registry, `${options.publicUrl ?? ''}/tasks`);
   const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
   const close = () => {
     closing.closed = true;

@@ -44,10 +44,12 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
     control: {
       pause: verb('pause'),
       resume: verb('resume'),
+      signal: verb('signal'),
       abort: verb('abort'),
       rerun: verb('rerun'),
       skip: verb('skip'),
     },
+    callbacks: { complete: refuseAll, fail: refuseAll, beat: refuseAll },
     rerunMany: async (request) => {
       controlled.push({ verb: 'rerunMany', ...request });
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };

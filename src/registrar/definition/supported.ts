@@ -29,6 +29,7 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.timeout',
   'steps.timeout.attempt',
   'steps.allowFail',
+  'steps.awaitCallback',
 ]);
 const PARTLY: ReadonlySet<string> = new Set(['defaults', 'defaults.timeout', 'steps', 'steps.timeout']);
 
