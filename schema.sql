@@ -180,6 +180,28 @@ CREATE TABLE kr_watcher (
   CONSTRAINT kr_watcher_pkey PRIMARY KEY (watcher_id)
 ) WITH (fillfactor=50);
 
+CREATE TABLE ms_component (
+  component_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL DEFAULT 'local'::text,
+  name text,
+  description text,
+  kind text NOT NULL,
+  is_global boolean NOT NULL DEFAULT false,
+  settings jsonb NOT NULL DEFAULT '{}'::jsonb,
+  status text NOT NULL DEFAULT 'inactive'::text,
+  status_ts timestamp with time zone NOT NULL DEFAULT now(),
+  created_ts timestamp with time zone NOT NULL DEFAULT now(),
+  updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_component_pkey PRIMARY KEY (tenant, component_id),
+  CONSTRAINT ms_component_component_id_check CHECK ((((component_id)::text !~ '^(\.*|program)$'::text) AND (POSITION(('.'::text) IN (component_id)) = 0))),
+  CONSTRAINT ms_component_kind_check CHECK ((kind = ANY (ARRAY['program'::text, 'http'::text, 'process'::text]))),
+  CONSTRAINT ms_component_status_check CHECK ((status = ANY (ARRAY['inactive'::text, 'starting'::text, 'active'::text, 'stopping'::text])))
+);
+COMMENT ON TABLE ms_component IS 'what a node''s componentId names when no program is called componentId.function';
+COMMENT ON COLUMN ms_component.settings IS 'of its kind: the address of an http component, the argv of a process';
+COMMENT ON COLUMN ms_component.status IS 'of a global one, which is started and stopped by hand; others live and die with their flows';
+CREATE INDEX ms_component_moving ON public.ms_component USING btree (status_ts) WHERE (status = ANY (ARRAY['starting'::text, 'stopping'::text]));
+
 CREATE TABLE ms_event (
   event_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -216,8 +238,10 @@ CREATE TABLE ms_flow (
 COMMENT ON COLUMN ms_flow.max_running IS 'executions at once; null: no limit';
 COMMENT ON COLUMN ms_flow.revision IS 'bumped by every change of the definition, whoever makes it';
 COMMENT ON COLUMN ms_flow.settings IS 'defaults, deadline and the like, as in the flow''s YAML; null: nothing';
+COMMENT ON COLUMN ms_flow.owners IS '[{id, type}]; empty: its tenant';
 COMMENT ON COLUMN ms_flow.status IS 'inactive, starting, active, stopping; changed by start and stop, never by hand';
 COMMENT ON COLUMN ms_flow.status_ts IS 'since when it stands there: a transitional status that is too old is reconciled';
+CREATE INDEX ms_flow_moving ON public.ms_flow USING btree (status_ts) WHERE (status = ANY (ARRAY['starting'::text, 'stopping'::text]));
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
 CREATE TRIGGER umbel_flow_gone AFTER DELETE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_gone();
 CREATE TRIGGER umbel_flow_status AFTER UPDATE OF status, cron, timezone ON public.ms_flow FOR EACH ROW WHEN ((((new.status IS DISTINCT FROM old.status) OR ((new.cron)::text IS DISTINCT FROM (old.cron)::text)) OR ((new.timezone)::text IS DISTINCT FROM (old.timezone)::text))) EXECUTE FUNCTION umbel_flow_status();
@@ -271,6 +295,14 @@ CREATE TABLE ms_schedule (
 COMMENT ON COLUMN ms_schedule.due_execution IS 'when it fires next; null: not worked out yet, or its flow is not active';
 COMMENT ON COLUMN ms_schedule.decided_to IS 'what was to fire up to here has been decided on';
 CREATE INDEX ms_schedule_due ON public.ms_schedule USING btree (COALESCE(due_execution, '-infinity'::timestamp with time zone)) WHERE (NOT paused);
+
+CREATE TABLE ms_snapshot (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  step character varying(256) NOT NULL,
+  snapshot jsonb NOT NULL,
+  updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_snapshot_pkey PRIMARY KEY (task_id, step)
+);
 
 CREATE TABLE ms_task_definition (
   task_id character varying(256) NOT NULL,

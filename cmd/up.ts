@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Settings } from '../src/config.ts';
 import { makeLogger } from '../src/log.ts';
 import { insertSample } from '../src/sql/sample.ts';
+import type { Watcher } from '../src/watcher/watcher.ts';
 import { startDatabase } from './database.ts';
 import { guarded } from './exit.ts';
 import { makeOwnMetrics } from './counting.ts';
@@ -10,7 +11,6 @@ import { makeOwnScheduler } from './scheduling.ts';
 import { openService } from './service.ts';
 import { startRegisterServer } from './serving.ts';
 import { makeOwnWatcher } from './watching.ts';
-import type { Watcher } from '../src/watcher/watcher.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 
@@ -58,7 +58,7 @@ async function startAll(
   const scheduler = makeOwnScheduler(base, metrics, wakeOwn);
   const publicUrl = publicUrlOf(settings, server.address);
   const watcher = await makeOwnWatcher({ ...base, settings: { ...settings, publicUrl } }, metrics);
-  hint = watcher.hint;
+  hint = (pool, priority) => watcher.hint(pool, priority);
   const sampled = await insertSample(base.db, `${publicUrl}/echo`);
   await watcher.start();
   scheduler.start();

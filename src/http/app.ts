@@ -17,6 +17,7 @@ import { addEchoRoutes } from './routes/echo.ts';
 import { addExecuteRoute } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
 import { addFlowRoutes } from './routes/flows.ts';
+import { addFlowRepositoryRoutes } from './routes/flow-repository.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
@@ -84,6 +85,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   addRegisterRoute(app, deps);
   addFlowRoutes(app, deps);
   addScheduleRoutes(app, deps);
+  addFlowRepositoryRoutes(app, deps);
   addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);
   addControlRoutes(app, deps);

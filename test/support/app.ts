@@ -41,6 +41,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       graph: refuseAll,
       versions: refuseAll,
     },
+    flowRepository: { list: refuseAll, read: refuseAll, create: refuseAll, patch: refuseAll },
     control: {
       pause: verb('pause'),
       resume: verb('resume'),
