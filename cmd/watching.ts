@@ -3,16 +3,22 @@ import manifest from '../package.json' with { type: 'json' };
 import type { Settings } from '../src/config.ts';
 import type { Metrics } from '../src/metrics/metrics.ts';
 import { makeBuiltinPrograms } from '../src/programs/builtin.ts';
+import { type FindComponent, withComponents } from '../src/programs/component-program.ts';
 import { makeCallOut } from '../src/programs/outbound.ts';
+import { makeProcesses } from '../src/programs/processes.ts';
 import type { Program } from '../src/programs/program.ts';
 import { makeRegistry, type Registry } from '../src/programs/registry.ts';
+import { makeComponentFinder } from '../src/watcher/find-component.ts';
 import { startPruner } from '../src/watcher/pruner.ts';
 import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
 import type { Base } from './service.ts';
 
 /** The built-in programs and those of `--programs`. */
-export async function makeProgramRegistry({ programs, outboundAllow }: Settings): Promise<Registry> {
-  const builtin = makeBuiltinPrograms(makeCallOut(outboundAllow));
+export async function makeProgramRegistry(
+  { programs, outboundAllow }: Settings,
+  findComponent?: FindComponent,
+): Promise<Registry> {
+  const builtin = makeBuiltinPrograms(makeCallOut(outboundAllow), findComponent);
   return makeRegistry([...builtin, ...(programs === undefined ? [] : await loadOwn(programs))]);
 }
 
@@ -25,7 +31,12 @@ async function loadOwn(dir: string): Promise<Program[]> {
 export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Watcher> {
   const { settings, db, url, log } = base;
   const { pool, workers, pollInterval, lease, publicUrl } = settings;
-  const registry = await makeProgramRegistry(settings);
+  const components = makeComponentFinder(db);
+  const registry = withComponents(await makeProgramRegistry(settings, components.find), {
+    findComponent: components.find,
+    callOut: makeCallOut(settings.outboundAllow),
+    processes: makeProcesses(settings.processAllow, settings.processEnv),
+  });
   const metering = metrics && { ...(await import('../src/metrics/watcher.ts')), registry: metrics.registry };
   const watcher = makeWatcher({
     db,
@@ -37,6 +48,7 @@ export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Wat
     pollInterval,
     lease,
     publicUrl,
+    onComponents: components.forget,
     release: manifest.version,
     ...(metering ? { onTurn: metering.addTurnMetrics(metering.registry) } : {}),
   });

@@ -5,18 +5,24 @@ import { echoRandomTimeSleep } from './echo-random-time-sleep.ts';
 import { empty } from './empty.ts';
 import { makeHttpPostRequest } from './http-post-request.ts';
 import { makeHttpRequest } from './http-request.ts';
+import type { FindComponent } from './component-program.ts';
 import type { CallOut } from './outbound.ts';
 import type { Program } from './program.ts';
+import { makeRpcCall } from './rpc-call.ts';
 import { signalWait } from './signal-wait.ts';
 import { timerSleep } from './timer-sleep.ts';
 
-/** All of them; those that call other services do so through `callOut`. */
-export function makeBuiltinPrograms(callOut: CallOut): readonly Program[] {
+/** All of them; those that call other services do so through `callOut`, and find them by name with `findComponent`. */
+export function makeBuiltinPrograms(
+  callOut: CallOut,
+  findComponent: FindComponent = async () => null,
+): readonly Program[] {
   return [
     echoRandomTimeSleep,
     echoParamTimeSleep,
     makeHttpPostRequest(callOut),
     makeHttpRequest(callOut),
+    makeRpcCall(callOut, findComponent),
     timerSleep,
     signalWait,
     approvalWait,

@@ -39,6 +39,8 @@ export interface WatcherOptions {
   lease: number;
   /** Losses after which a task is suspended. */
   lostLimit?: number;
+  /** Told that components changed. */
+  onComponents?: () => void;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
   /** Address under which others reach the register server. */
@@ -88,6 +90,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
+    if ('components' in heard) options.onComponents?.();
     if (!('places' in heard)) return;
     admitExecutions(db, [heard.places]).catch((error: unknown) =>
       log.debug({ err: error }, 'admission put off'),
