@@ -121,7 +121,7 @@ CREATE TABLE kr_timer (
   kind text NOT NULL,
   due_ts timestamp with time zone NOT NULL,
   CONSTRAINT kr_timer_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
-  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text])))
+  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text, 'beat'::text])))
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX kr_timer_due ON public.kr_timer USING btree (due_ts);
 
@@ -133,6 +133,7 @@ CREATE TABLE kr_wait (
   name character varying(256),
   fallback jsonb,
   early jsonb,
+  beat double precision,
   since_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT kr_wait_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
   CONSTRAINT kr_wait_token_key UNIQUE (token),
@@ -143,6 +144,7 @@ COMMENT ON COLUMN kr_wait.token IS 'of a callback: whoever knows it may answer; 
 COMMENT ON COLUMN kr_wait.name IS 'of the signal';
 COMMENT ON COLUMN kr_wait.fallback IS 'what is delivered when the time is over; null: a TimeoutError';
 COMMENT ON COLUMN kr_wait.early IS 'what came before the task stood waiting';
+COMMENT ON COLUMN kr_wait.beat IS 'milliseconds: without a sign of life for so long it is over';
 
 CREATE TABLE kr_watcher (
   watcher_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -477,6 +479,47 @@ begin
   end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_beat_v1(of_token text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  update kr_timer k set due_ts = clock_timestamp() + w.beat * interval '1 millisecond'
+    from kr_wait w
+    where w.token = of_token and w.kind = 'callback' and k.task_flow_id = w.task_flow_id and k.task_exec_seq = w.task_exec_seq and k.kind = 'beat';
+  return found or exists (select from kr_wait w where w.token = of_token and w.kind = 'callback');
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_call_back_v1(of_token text, message jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  wait record;
+  task record;
+begin
+  select w.task_flow_id flow, w.task_exec_seq seq into wait from kr_wait w where w.token = of_token and w.kind = 'callback';
+  if not found then return 'unknown'; end if;
+  select t.exec_status, t.reason into task from kr_task_stat t where t.task_flow_id = wait.flow and t.task_exec_seq = wait.seq for update;
+  select w.task_flow_id flow, w.task_exec_seq seq, w.early into wait from kr_wait w where w.token = of_token and w.kind = 'callback';
+  if not found then return 'unknown'; end if;
+  if wait.early is not null then return 'used'; end if;
+  if task.exec_status in (3, 9) or (task.exec_status = 2 and task.reason = 'failed') then return 'ended'; end if;
+  if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message || '{"kind": "callback"}']) = 1 then return 'delivered'; end if;
+  update kr_wait w set early = message || '{"kind": "callback"}' where w.token = of_token;
+  return 'kept';
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[], failed boolean[])
  RETURNS SETOF character varying
  LANGUAGE plpgsql
@@ -555,7 +598,7 @@ begin
   delete from kr_wait w using unnest(woken_flows, woken_seqs, kinds) u(flow, seq, kind)
     where w.task_flow_id = u.flow and w.task_exec_seq = u.seq and w.kind = u.kind;
   delete from kr_timer k using unnest(woken_flows, woken_seqs) u(flow, seq)
-    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.kind = 'wait';
+    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.kind in ('wait', 'beat');
   perform pg_notify('umbel', json_build_object('pool', u.pool, 'priority', min(u.priority))::text)
     from unnest(pools, priorities) u(pool, priority) group by u.pool;
   perform umbel_wire_undone(undone);
@@ -612,8 +655,8 @@ begin
     delete from kr_timer k using unnest(due_flows, due_seqs) u(flow, seq)
     where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.due_ts <= clock_timestamp() returning u.flow, u.seq, k.kind
   )
-  select array_agg(g.flow) filter (where g.kind <> 'wait'), array_agg(g.seq) filter (where g.kind <> 'wait'),
-         array_agg(g.flow) filter (where g.kind = 'wait'), array_agg(g.seq) filter (where g.kind = 'wait')
+  select array_agg(g.flow) filter (where g.kind in ('retry', 'sleep')), array_agg(g.seq) filter (where g.kind in ('retry', 'sleep')),
+         array_agg(g.flow) filter (where g.kind in ('wait', 'beat')), array_agg(g.seq) filter (where g.kind in ('wait', 'beat'))
     into due_flows, due_seqs, late_flows, late_seqs from gone g;
   return query with fired as (
     update kr_task_stat t set ready = true, revision = t.revision + 1
@@ -1228,14 +1271,17 @@ begin
         and t.exec_status = 2 and t.reason = u.wait ->> 'kind' and t.watcher_id = watcher and t.attempt = u.attempt);
   if flows is null then return; end if;
   perform 1 from kr_flow_stat f where f.task_flow_id = any (flows) order by f.task_flow_id for update;
-  insert into kr_wait (task_flow_id, task_exec_seq, kind, token, name, since_ts, fallback)
-    select u.flow, u.seq, u.wait ->> 'kind', coalesce(u.wait ->> 'token', gen_random_uuid()::text), u.wait ->> 'name', since,
+  insert into kr_wait (task_flow_id, task_exec_seq, kind, token, name, since_ts, beat, fallback)
+    select u.flow, u.seq, u.wait ->> 'kind', coalesce(u.wait ->> 'token', gen_random_uuid()::text), u.wait ->> 'name', since, (u.wait ->> 'beat')::float8,
       case when u.wait ? 'default' then jsonb_build_object('value', u.wait -> 'default') end
     from unnest(flows, seqs, waits) u(flow, seq, wait)
-    on conflict (task_flow_id, task_exec_seq, kind) do update set name = excluded.name, fallback = excluded.fallback;
+    on conflict (task_flow_id, task_exec_seq, kind) do update set name = excluded.name, beat = excluded.beat, fallback = excluded.fallback;
   insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts)
     select u.flow, u.seq, 'wait', since + u.timeout * interval '1 millisecond'
     from unnest(flows, seqs, timeouts) u(flow, seq, timeout) where u.timeout is not null
+    union all
+    select u.flow, u.seq, 'beat', since + (u.wait ->> 'beat')::float8 * interval '1 millisecond'
+    from unnest(flows, seqs, waits) u(flow, seq, wait) where u.wait ? 'beat'
     on conflict do nothing;
   perform umbel_match_v1(flows);
   select array_agg(u.flow), array_agg(u.seq), array_agg(w.early) into early_flows, early_seqs, messages
@@ -1322,7 +1368,7 @@ begin
   -- Who waits for a predecessor again does not wait for a time as well.
   delete from kr_timer k using kr_task_stat t
     where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq
-      and case k.kind when 'wait' then t.exec_status <> 2 else t.exec_status <> 0 or t.waiting_on > 0 end;
+      and case when k.kind in ('wait', 'beat') then t.exec_status <> 2 else t.exec_status <> 0 or t.waiting_on > 0 end;
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,

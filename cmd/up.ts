@@ -55,7 +55,7 @@ async function startAll(
   const server = await startRegisterServer(base, metrics, (pool, priority) => hint(pool, priority));
   const publicUrl = publicUrlOf(settings, server.address);
   const watcher = await makeOwnWatcher({ ...base, settings: { ...settings, publicUrl } }, metrics);
-  hint = watcher.hint;
+  hint = (pool, priority) => watcher.hint(pool, priority);
   const sampled = await insertSample(base.db, `${publicUrl}/echo`);
   await watcher.start();
   stopOnSignals(async () => {

@@ -15,7 +15,7 @@ afterAll(async () => {
   await database.drop();
 });
 beforeEach(() =>
-  query('truncate ms_task_definition, ms_flow, ms_flow_version, ms_plan, kr_task_stat, kr_flow_stat'),
+  query('truncate ms_task_definition, ms_flow, ms_flow_version, ms_plan, kr_task_stat, kr_flow_stat cascade'),
 );
 
 const query = (text: string, values: unknown[] = []) => database.db.pool.query(text, values);

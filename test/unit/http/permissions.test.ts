@@ -28,9 +28,10 @@ describe('the permission table', () => {
     expect((await app.inject({ method: 'HEAD', url: '/a' })).statusCode).toBe(200);
   });
 
-  it('makes nothing public but health and echo', () => {
+  it('makes nothing public but health, echo, and what a token in the path allows', () => {
     const open = Object.keys(PERMISSIONS).filter((name) => PERMISSIONS[name] === 'public');
-    expect(open).toEqual(['GET /healthz', 'GET /readyz', 'GET /echo', 'POST /echo']);
+    const callbacks = ['complete', 'fail', 'heartbeat'].map((verb) => `POST /tasks/:token/${verb}`);
+    expect(open).toEqual(['GET /healthz', 'GET /readyz', 'GET /echo', 'POST /echo', ...callbacks]);
   });
 });
 
