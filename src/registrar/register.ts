@@ -23,6 +23,8 @@ export interface RegisterRequest {
   idempotencyKey?: string | undefined;
   /** What started it; kept with the execution. */
   trigger: Json;
+  /** The task that starts it, which is told of its end. */
+  parent?: { id: string; seq: string } | undefined;
 }
 
 export interface Registered {
@@ -98,7 +100,7 @@ function findReady(batch: Queued[], answers: RegistrationAnswer[]): Map<string, 
 }
 
 function toRegistration(request: RegisterRequest, plan: Plan): Registration {
-  const { flow, tenant, trigger, input, params, priority, idempotencyKey } = request;
+  const { flow, tenant, trigger, input, params, priority, idempotencyKey, parent } = request;
   const { revision, version } = plan;
   const registration: Registration = {
     id: request.id ?? makeId(),
@@ -112,6 +114,7 @@ function toRegistration(request: RegisterRequest, plan: Plan): Registration {
   if (params !== undefined) registration.params = params;
   if (priority !== undefined) registration.priority = priority;
   if (idempotencyKey !== undefined) registration.idempotencyKey = idempotencyKey;
+  if (parent !== undefined) registration.parent = parent;
   return registration;
 }
 

@@ -16,6 +16,10 @@ export interface Registration {
   priority?: number;
   idempotencyKey?: string;
   trigger: Json;
+  /** The task that starts it. */
+  parent?: { id: string; seq: string };
+  /** Milliseconds until its deadline. */
+  timeout?: number;
 }
 
 /** `stale`: the definition changed since `revision`; nothing was written. `existing`: the id is that of the first request with the key. */
@@ -32,7 +36,7 @@ export async function registerExecutions(db: Database, batch: Registration[]): P
     task_flow_id: string | null;
   }>({
     name: 'umbel_register_v1',
-    text: 'select * from umbel_register_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)',
+    text: 'select * from umbel_register_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)',
     values: [
       batch.map((r) => r.id),
       batch.map((r) => r.flow),
@@ -44,6 +48,9 @@ export async function registerExecutions(db: Database, batch: Registration[]): P
       batch.map((r) => r.priority ?? null),
       batch.map((r) => r.idempotencyKey ?? null),
       batch.map((r) => toJson(r.trigger)),
+      batch.map((r) => r.parent?.id ?? null),
+      batch.map((r) => r.parent?.seq ?? null),
+      batch.map((r) => r.timeout ?? null),
     ],
   });
   const answers: RegistrationAnswer[] = batch.map((r) => ({ outcome: 'stale', id: r.id }));

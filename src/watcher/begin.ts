@@ -7,13 +7,14 @@ import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
 import { waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
+import { type ChildDeps, startChild } from './children.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from './waker.ts';
 
-export interface BeginDeps {
+export interface BeginDeps extends ChildDeps {
   registry: Registry;
   holdings: Holdings;
   ahead: Ahead;
@@ -56,7 +57,11 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   begin(deps.holdings, holding, stop, performance.now());
   void deps
     .run(deps.registry, attemptOf(holding, deps.log), limitsOf(holding.prepared?.options ?? null), stop)
-    .then((outcome) => settle(deps, holding, outcome))
+    .then((outcome) =>
+      outcome.kind === 'start'
+        ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
+        : settle(deps, holding, outcome),
+    )
     .then(beginNext)
     .then(() => deps.waker.wake());
 }

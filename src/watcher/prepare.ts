@@ -6,6 +6,7 @@ import { readPlans, readPrograms, readResults, type PlannedTask } from '../sql/p
 import type { Callback } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import { issueCallbacks } from './callbacks.ts';
+import { resolveChildren } from './children.ts';
 
 export interface Prepared {
   /** null: no definition row names the program. */
@@ -33,6 +34,7 @@ export function makePrepare(db: Database, registry: Registry, callbackUrl: strin
   return async (tasks, settled) => {
     const programs = await findPrograms(db, plans, tasks);
     const inputs = await findInputs(db, registry, plans, tasks, programs, settled);
+    await resolveChildren(db, tasks);
     const callbacks = await issueCallbacks(db, callbackUrl, tasks, programs);
     return programs.map((known, i) => ({
       ...known,

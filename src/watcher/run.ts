@@ -6,6 +6,7 @@ import { ProgramError } from '../programs/program-error.ts';
 import type { Callback, Context, Program, ProgramLog, Signal } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
 import { isLater } from '../programs/later.ts';
+import { isStarting, type Starting } from '../programs/start-flow.ts';
 import { isWaiting } from '../programs/wait-for.ts';
 import type { Registry } from '../programs/registry.ts';
 import { writeJson } from './result.ts';
@@ -47,6 +48,9 @@ export type RanOutcome =
   | ({ kind: 'failed'; error: TaskError } & Retriable)
   | Extract<Outcome, { kind: 'sleep' | 'wait' }>;
 
+/** It asks for an execution to be started. */
+export type StartOutcome = { kind: 'start' } & Starting;
+
 /** What the failure itself says of trying again. */
 interface Retriable {
   retryable: boolean;
@@ -64,7 +68,7 @@ export async function runTask(
   attempt: Attempt,
   limits: Limits = {},
   stop: Stop = makeStop(),
-): Promise<RanOutcome> {
+): Promise<RanOutcome | StartOutcome> {
   try {
     const raw = parseParameters(attempt.parameters);
     const program = findProgram(registry, attempt);
@@ -165,7 +169,8 @@ function timedOut(program: Program, timeout: number): Error {
   return refuse('TimeoutError', `${program.name} did not end within ${timeout} ms`);
 }
 
-function finish(program: Program, result: unknown, limit: number): RanOutcome {
+function finish(program: Program, result: unknown, limit: number): RanOutcome | StartOutcome {
+  if (isStarting(result)) return { kind: 'start', ...result };
   if (isLater(result))
     return {
       kind: 'sleep',

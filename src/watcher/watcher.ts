@@ -11,6 +11,7 @@ import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
+import type { StartExecution } from './children.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
 import { makeLoop } from './loop.ts';
@@ -43,6 +44,8 @@ export interface WatcherOptions {
   release: string;
   /** Address under which others reach the register server. */
   publicUrl?: string;
+  /** Starts what `flow.execute` asks for; absent: it fails. */
+  startExecution?: StartExecution;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
 }
@@ -154,6 +157,7 @@ function makeParts(options: WatcherOptions) {
   const timekeeper = makeTimekeeper({ ...shared, onReady });
   const beginNext = makeBegin({
     ...shared,
+    startExecution: options.startExecution,
     isClosed: () => closing.closed,
     onDelayed: (delay) => timekeeper.expect(delay),
   });

@@ -26,7 +26,7 @@ export function runProgram(
   params: unknown = {},
   stop: Stop = makeStop(),
 ): Promise<RanOutcome> {
-  return runTask(makeRegistry([program]), makeAttempt(program.name, params), {}, stop);
+  return runTask(makeRegistry([program]), makeAttempt(program.name, params), {}, stop) as Promise<RanOutcome>;
 }
 
 /** The result of an attempt that must finish. */
