@@ -18,6 +18,7 @@ export const ENTRIES: readonly Entry[] = [
   one('up', async () => (await import('./up.ts')).upCommand()),
   one('register', async () => (await import('./register.ts')).registerCommand()),
   one('watch', async () => (await import('./watch.ts')).watchCommand()),
+  one('schedule', async () => (await import('./schedule.ts')).scheduleCommand()),
   one('define', async () => (await import('./define.ts')).defineCommand()),
   one('lint', async () => (await import('./lint.ts')).lintCommand()),
   one('export', async () => (await import('./export.ts')).exportCommand()),

@@ -12,6 +12,7 @@ import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
 import { findUnreadiness } from './readiness.ts';
+import { type FlowRepository, makeFlowRepository } from './repository/repository.ts';
 import { makeRegister, type Register, type RegisterDeps } from './register.ts';
 
 export interface Registrar {
@@ -22,6 +23,7 @@ export interface Registrar {
   callbacks: Callbacks;
   rerunMany: RerunMany;
   flows: Flows;
+  flowRepository: FlowRepository;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
   findUnreadiness: () => Promise<string | null>;
 }
@@ -46,6 +48,7 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
       listVersions: (flow) => listVersions(db.kysely, flow),
       storePlan: (plan) => storePlan(db, plan),
     }),
+    flowRepository: makeFlowRepository(db),
     control: makeControl(db),
     callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),

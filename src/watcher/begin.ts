@@ -12,7 +12,7 @@ import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
-import type { Waker } from './waker.ts';
+import type { Waker } from '../sql/waker.ts';
 
 export interface BeginDeps extends ChildDeps {
   registry: Registry;
@@ -25,8 +25,6 @@ export interface BeginDeps extends ChildDeps {
   run: typeof runTask;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
-  /** A task waits for a time, in milliseconds from now. */
-  onDelayed: (delay: number) => void;
 }
 
 /** Given as the reason to programs that outlast the grace time; such an attempt is handed back, not recorded. */
@@ -80,15 +78,7 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
     deps.registry.get(holding.prepared?.program ?? ''),
   );
   if ('error' in verdict) logFailure(deps.log, holding, verdict);
-  const delay = delayOf(verdict);
-  if (delay !== null) deps.onDelayed(delay);
   end(deps.holdings, holding, recordOf(holding, verdict, age));
-}
-
-/** Milliseconds until a timer of the task is due. */
-function delayOf(verdict: Verdict): number | null {
-  if (verdict.kind === 'wait') return verdict.timeout;
-  return 'delay' in verdict ? verdict.delay : null;
 }
 
 function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {

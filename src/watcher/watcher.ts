@@ -6,8 +6,8 @@ import { admitExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
 import { makeHinter } from '../sql/hinter.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
+import { keepListening } from '../sql/ears.ts';
 import type { Hint } from '../sql/wake.ts';
-import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
@@ -22,7 +22,7 @@ import { runTask } from './run.ts';
 import { makeTimekeeper } from './timekeeper.ts';
 import { findTracer, traceExecutions, traceTasks } from './trace.ts';
 import type { OnTurn } from './turn.ts';
-import { makeWaker } from './waker.ts';
+import { makeWaker } from '../sql/waker.ts';
 
 export interface WatcherOptions {
   db: Database;
@@ -91,6 +91,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
+    if (!('places' in heard)) return;
     admitExecutions(db, [heard.places]).catch((error: unknown) =>
       log.debug({ err: error }, 'admission put off'),
     );
@@ -131,19 +132,8 @@ function lookAt({ holdings, membership }: ReturnType<typeof makeParts>, workers:
 
 /** The pieces that share what the watcher holds. */
 function makeParts(options: WatcherOptions) {
-  const { db, log, registry, workers, pool, pollInterval } = options;
-  const shared = {
-    db,
-    log,
-    registry,
-    workers,
-    pool,
-    pollInterval,
-    holdings: makeHoldings(),
-    ahead: makeAhead(),
-    waker: makeWaker(),
-    ...addTraces(options),
-  };
+  const { db, log, pool } = options;
+  const shared = { ...pickShared(options), ...addTraces(options) };
   const { holdings } = shared;
   const closing = { closed: false };
   const wake = () => loop.wake();
@@ -155,19 +145,32 @@ function makeParts(options: WatcherOptions) {
     if (ready === pool) wake();
   };
   const timekeeper = makeTimekeeper({ ...shared, onReady });
-  const beginNext = makeBegin({
-    ...shared,
-    startExecution: options.startExecution,
-    isClosed: () => closing.closed,
-    onDelayed: (delay) => timekeeper.expect(delay),
-  });
-  const prepare = makePrepare(db, registry, `${options.publicUrl ?? ''}/tasks`);
-  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
+  const onDelayed = (delay: number) => timekeeper.expect(delay);
+  const beginNext = makeBegin({ ...shared, isClosed: () => closing.closed });
+  const prepare = makePrepare(db, options.registry, `${options.publicUrl ?? ''}/tasks`);
+  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext, onDelayed });
   const close = () => {
     closing.closed = true;
     timekeeper.stop();
   };
   return { timekeeper, holdings, position, membership, loop, close };
+}
+
+/** What several pieces are made of. */
+function pickShared(options: WatcherOptions) {
+  const { db, log, registry, workers, pool, pollInterval, startExecution } = options;
+  return {
+    db,
+    log,
+    registry,
+    workers,
+    pool,
+    pollInterval,
+    startExecution,
+    holdings: makeHoldings(),
+    ahead: makeAhead(),
+    waker: makeWaker(),
+  };
 }
 
 /** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */

@@ -41,6 +41,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       graph: refuseAll,
       versions: refuseAll,
     },
+    flowRepository: { list: refuseAll, read: refuseAll, create: refuseAll, patch: refuseAll },
     control: {
       pause: verb('pause'),
       resume: verb('resume'),
@@ -54,6 +55,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       controlled.push({ verb: 'rerunMany', ...request });
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
     },
+    schedules: { read: refuseAll, pause: refuseAll, resume: refuseAll },
     findUnreadiness: async () => null,
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
     ...rest,

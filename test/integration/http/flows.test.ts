@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeApp, type App } from '../../../src/http/app.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
+import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 let database: TestDatabase;
@@ -8,7 +9,11 @@ let app: App;
 beforeAll(async () => {
   database = await createDatabase();
   const log = { warn: () => {}, error: () => {} };
-  app = await makeApp({ ...makeRegistrar({ db: database.db, wake: () => {} }), log });
+  app = await makeApp({
+    ...makeRegistrar({ db: database.db, wake: () => {} }),
+    schedules: makeSchedules(database.db),
+    log,
+  });
 });
 afterAll(async () => {
   await app.close();

@@ -153,7 +153,7 @@ describe('every verb', () => {
     for (const one of [url, '/executions/rerun']) {
       const answer = await post(one, {});
       expect([one, answer.statusCode]).toEqual([one, 403]);
-      expect(answer.json()).toMatchObject({ errors: [{ error: 'NOT_ALLOWED' }] });
+      expect(answer.json()).toMatchObject({ errors: [{ error: 'MISSING_PERMISSION' }] });
     }
     expect(controlled).toEqual([]);
     permissions.add('executions.control');
