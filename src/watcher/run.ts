@@ -7,9 +7,12 @@ import type { Context, Program, ProgramLog } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
 import { isLater } from '../programs/later.ts';
 import type { Registry } from '../programs/registry.ts';
-import { writeJson } from './result.ts';
+import type { Redact } from './redact.ts';
+import { RESULT_LIMIT, writeJson } from './result.ts';
+
 import { makeStop, type Stop } from './stop.ts';
 import { describeError } from './task-error.ts';
+import type { AttemptData } from './task-data.ts';
 
 /** One attempt as claimed: what the rows say, and what the program is told. */
 export interface Attempt {
@@ -27,6 +30,12 @@ export interface Attempt {
   execution: { id: string; flow: string };
   step: { id: string; seq: string };
   log: ProgramLog;
+  /** Absent: the step has no expressions. */
+  data?: AttemptData | undefined;
+  /** Picks from what the program returned. */
+  select?: ((result: unknown, program: string) => Promise<Json>) | undefined;
+  /** Takes out the secrets that the parameters hold. */
+  redact?: Redact | undefined;
 }
 
 export interface Limits {
@@ -40,7 +49,7 @@ export interface Limits {
 export type RanOutcome =
   | { kind: 'finished'; result: Json; text: string }
   | ({ kind: 'failed'; error: TaskError } & Retriable)
-  | Extract<Outcome, { kind: 'sleep' }>;
+  | Extract<Outcome, { kind: 'sleep' | 'skipped' }>;
 
 /** What the failure itself says of trying again. */
 interface Retriable {
@@ -49,7 +58,6 @@ interface Retriable {
   after?: number;
 }
 
-const RESULT_LIMIT = 1024 * 1024;
 // A longer timer would overflow Node's 32 bits and fire at once; this is 24 days.
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -63,7 +71,7 @@ export async function runTask(
   try {
     const raw = parseParameters(attempt.parameters);
     const program = findProgram(registry, attempt);
-    const params = checkParameters(program, raw);
+    const params = checkParameters(program, raw, attempt.redact);
     const context = makeContext(attempt, params, program, stop);
     const result = await runWithin(
       limits.timeout === undefined ? program.timeout : limits.timeout,
@@ -71,9 +79,15 @@ export async function runTask(
       context,
       stop,
     );
-    return finish(program, result, limits.resultBytes ?? RESULT_LIMIT);
+    const { select } = attempt;
+    const chosen = select === undefined || isLater(result) ? result : await select(result, program.name);
+    return finish(program, chosen, attempt, limits.resultBytes ?? RESULT_LIMIT);
   } catch (thrown) {
-    return { kind: 'failed', error: describeError(thrown), ...readRetriable(thrown) };
+    return {
+      kind: 'failed',
+      error: describeError(thrown, attempt.redact),
+      ...readRetriable(thrown),
+    };
   }
 }
 
@@ -99,8 +113,9 @@ function findProgram(registry: Registry, { program: name, execution, step }: Att
   return program;
 }
 
-function checkParameters(program: Program, raw: unknown): unknown {
-  const read = readParameters(program, raw);
+function checkParameters(program: Program, raw: unknown, redact: Redact | undefined): unknown {
+  // A value that is cut short could not be told from anything else.
+  const read = readParameters(program, raw, { showValues: redact === undefined });
   if (read.ok) return read.params;
   const problems = read.problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
   throw refuse('InvalidParametersError', `${program.name} cannot run: ${problems}`, read.problems);
@@ -154,23 +169,22 @@ function timedOut(program: Program, timeout: number): Error {
   return refuse('TimeoutError', `${program.name} did not end within ${timeout} ms`);
 }
 
-function finish(program: Program, result: unknown, limit: number): RanOutcome {
-  if (isLater(result))
-    return {
-      kind: 'sleep',
-      delay: result.delay,
-      checkpoint: storableCheckpoint(program, result.checkpoint, limit),
-    };
-  const written = writeJson(result, limit);
-  if ('problem' in written) throw refuse('ResultError', `the result of ${program.name} ${written.problem}`);
-  return { kind: 'finished', result: (result ?? null) as Json, text: written.text };
+function finish(program: Program, result: unknown, { redact }: Attempt, limit: number): RanOutcome {
+  if (isLater(result)) {
+    const { text } = write(program, 'checkpoint', result.checkpoint, limit, redact);
+    return { kind: 'sleep', delay: result.delay, checkpoint: JSON.parse(text) as Json };
+  }
+  const { value, text } = write(program, 'result', result, limit, redact);
+  return { kind: 'finished', result: value, text };
 }
 
-function storableCheckpoint(program: Program, checkpoint: unknown, limit: number): Json {
-  const written = writeJson(checkpoint, limit);
-  if ('problem' in written)
-    throw refuse('ResultError', `the checkpoint of ${program.name} ${written.problem}`);
-  return JSON.parse(written.text) as Json;
+function write(program: Program, what: string, value: unknown, limit: number, redact: Redact | undefined) {
+  const written = writeJson(value, limit);
+  if ('problem' in written) throw refuse('ResultError', `the ${what} of ${program.name} ${written.problem}`);
+  const { text } = written;
+  if (redact === undefined || redact.text(text) === text) return { value: (value ?? null) as Json, text };
+  const redacted = redact.json(JSON.parse(text) as Json);
+  return { value: redacted, text: JSON.stringify(redacted) };
 }
 
 function readRetriable(thrown: unknown): Retriable {
@@ -182,7 +196,7 @@ function readRetriable(thrown: unknown): Retriable {
 }
 
 // The engine's own refusals: where in the engine they were raised helps nobody, so they carry no stack.
-function refuse(name: string, message: string, problems?: Problem[]): Error {
+export function refuse(name: string, message: string, problems?: Problem[]): Error {
   const details = problems
     ? { problems: problems.map(({ path, message }) => ({ path, message })) }
     : undefined;
