@@ -89,6 +89,7 @@ function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
     parameters: task.parameters,
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
+    delivered: task.delivered,
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },
@@ -101,7 +102,12 @@ function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
 function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
   const { data, scope } = prepared!;
   if (data === null || scope === undefined) return undefined;
-  return { step: data, scope, findSecret, first: task.retried === 0 && task.checkpoint === null };
+  return { step: data, scope, findSecret, first: isFirst(task) };
+}
+
+/** Otherwise it goes on after a failure or a wait. */
+function isFirst({ retried, checkpoint, delivered }: Holding['task']): boolean {
+  return retried === 0 && checkpoint === null && delivered === null;
 }
 
 function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
@@ -114,7 +120,7 @@ function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
   };
 }
 
-const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null };
+const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null, wait: null };
 
 /** What the database records of a verdict. */
 function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, age: number): Ended {
@@ -143,6 +149,15 @@ function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, a
         reason: 'sleep',
         delay: verdict.delay,
         checkpoint: JSON.stringify(verdict.checkpoint),
+      };
+    case 'wait':
+      return {
+        ...of,
+        status: 'outside',
+        reason: verdict.wait.kind,
+        delay: verdict.timeout,
+        checkpoint: JSON.stringify(verdict.checkpoint),
+        wait: verdict.wait,
       };
   }
 }

@@ -1,11 +1,12 @@
 // Runs one claimed task: from the row's program name and parameter text to an outcome. Called by the loop.
 // Whatever a program does, `runTask` answers with an outcome and never throws.
-import type { Outcome, TaskError } from '../dag/outcome.ts';
+import type { Delivered, Outcome, TaskError, Wait } from '../dag/outcome.ts';
 import type { Json, Problem } from '../dag/vocabulary.ts';
 import { ProgramError } from '../programs/program-error.ts';
-import type { Context, Program, ProgramLog } from '../programs/program.ts';
+import type { Context, Program, ProgramLog, Signal } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
 import { isLater } from '../programs/later.ts';
+import { isWaiting } from '../programs/wait-for.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Redact } from './redact.ts';
 import { RESULT_LIMIT, writeJson } from './result.ts';
@@ -24,6 +25,8 @@ export interface Attempt {
   input?: Json;
   /** What the last attempt left. */
   checkpoint?: Json;
+  /** What the task waited for outside. */
+  delivered?: Delivered | null;
   /** 1 for the first attempt. */
   attempt: number;
   idempotencyKey: string;
@@ -49,7 +52,7 @@ export interface Limits {
 export type RanOutcome =
   | { kind: 'finished'; result: Json; text: string }
   | ({ kind: 'failed'; error: TaskError } & Retriable)
-  | Extract<Outcome, { kind: 'sleep' | 'skipped' }>;
+  | Extract<Outcome, { kind: 'sleep' | 'wait' | 'skipped' }>;
 
 /** What the failure itself says of trying again. */
 interface Retriable {
@@ -72,15 +75,14 @@ export async function runTask(
     const raw = parseParameters(attempt.parameters);
     const program = findProgram(registry, attempt);
     const params = checkParameters(program, raw, attempt.redact);
-    const context = makeContext(attempt, params, program, stop);
-    const result = await runWithin(
-      limits.timeout === undefined ? program.timeout : limits.timeout,
-      program,
-      context,
-      stop,
-    );
-    const { select } = attempt;
-    const chosen = select === undefined || isLater(result) ? result : await select(result, program.name);
+    const { delivered, select } = attempt;
+    if (delivered?.error) return { kind: 'failed', error: delivered.error, retryable: true };
+    const time = limits.timeout === undefined ? program.timeout : limits.timeout;
+    const result =
+      delivered && delivered.kind !== 'signal'
+        ? delivered.value
+        : await runWithin(time, program, makeContext(attempt, params, program, stop), stop);
+    const chosen = select && isDone(result) ? await select(result, program.name) : result;
     return finish(program, chosen, attempt, limits.resultBytes ?? RESULT_LIMIT);
   } catch (thrown) {
     return {
@@ -131,6 +133,7 @@ function makeContext(attempt: Attempt, params: unknown, program: Program, stop: 
       return stop.signal;
     },
     checkpoint: attempt.checkpoint ?? null,
+    delivered: attempt.delivered ? readSignal(attempt.delivered) : null,
     attempt: attempt.attempt,
     idempotencyKey: attempt.idempotencyKey,
     execution: attempt.execution,
@@ -169,13 +172,32 @@ function timedOut(program: Program, timeout: number): Error {
   return refuse('TimeoutError', `${program.name} did not end within ${timeout} ms`);
 }
 
+function isDone(result: unknown): boolean {
+  return !isLater(result) && !isWaiting(result);
+}
+
 function finish(program: Program, result: unknown, { redact }: Attempt, limit: number): RanOutcome {
-  if (isLater(result)) {
-    const { text } = write(program, 'checkpoint', result.checkpoint, limit, redact);
-    return { kind: 'sleep', delay: result.delay, checkpoint: JSON.parse(text) as Json };
+  const checkpointOf = (checkpoint: unknown) =>
+    JSON.parse(write(program, 'checkpoint', checkpoint, limit, redact).text) as Json;
+  if (isLater(result))
+    return { kind: 'sleep', delay: result.delay, checkpoint: checkpointOf(result.checkpoint) };
+  if (isWaiting(result)) {
+    const { timeout, wait } = result;
+    return {
+      kind: 'wait',
+      wait: redactWait(wait, redact),
+      timeout,
+      checkpoint: checkpointOf(result.checkpoint),
+    };
   }
   const { value, text } = write(program, 'result', result, limit, redact);
   return { kind: 'finished', result: value, text };
+}
+
+function redactWait(wait: Wait, redact: Redact | undefined): Wait {
+  return redact === undefined || wait.default === undefined
+    ? wait
+    : { ...wait, default: redact.json(wait.default) };
 }
 
 function write(program: Program, what: string, value: unknown, limit: number, redact: Redact | undefined) {
@@ -185,6 +207,10 @@ function write(program: Program, what: string, value: unknown, limit: number, re
   if (redact === undefined || redact.text(text) === text) return { value: (value ?? null) as Json, text };
   const redacted = redact.json(JSON.parse(text) as Json);
   return { value: redacted, text: JSON.stringify(redacted) };
+}
+
+function readSignal({ value = null, by = null, comment = null, at, timedOut = false }: Delivered): Signal {
+  return { value, by, comment, at: at ?? null, timedOut };
 }
 
 function readRetriable(thrown: unknown): Retriable {
