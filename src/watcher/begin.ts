@@ -9,10 +9,16 @@ import { waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { type ChildDeps, startChild } from './children.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
-import type { runTask, Attempt, RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
+import type { Attempt } from './run.ts';
+import type { RunAttempt } from './run-attempt.ts';
+import type { AttemptData } from './task-data.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
+
+/** The value of a secret; undefined: there is none. */
+export type FindSecret = (name: string) => string | undefined;
 
 export interface BeginDeps extends ChildDeps {
   registry: Registry;
@@ -21,8 +27,9 @@ export interface BeginDeps extends ChildDeps {
   waker: Waker;
   workers: number;
   log: Logger;
-  /** `runTask`, or what wraps it. */
-  run: typeof runTask;
+  /** `runAttempt`, or what wraps it. */
+  run: RunAttempt;
+  findSecret: FindSecret;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
 }
@@ -54,7 +61,7 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   void deps
-    .run(deps.registry, attemptOf(holding, deps.log), limitsOf(holding.prepared?.options ?? null), stop)
+    .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
     .then((outcome) =>
       outcome.kind === 'start'
         ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
@@ -81,7 +88,8 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
-function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
+function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
+  const { task, prepared } = holding;
   const { program, step, input, callback } = prepared!;
   return {
     program,
@@ -95,7 +103,19 @@ function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
     execution: { id: task.flow, flow: task.taskId },
     step: { id: step, seq: task.taskSeq },
     log: makeTaskLog(log, task.flow, task.seq),
+    data: dataOf(holding, findSecret),
   };
+}
+
+function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
+  const { data, scope } = prepared!;
+  if (data === null || scope === undefined) return undefined;
+  return { step: data, scope, findSecret, first: isFirst(task) };
+}
+
+/** Otherwise it goes on after a failure or a wait. */
+function isFirst({ retried, checkpoint, delivered }: Holding['task']): boolean {
+  return retried === 0 && checkpoint === null && delivered === null;
 }
 
 function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
@@ -116,6 +136,8 @@ function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, a
   switch (verdict.kind) {
     case 'finished':
       return { ...of, status: 'finished', result: verdict.text };
+    case 'skipped':
+      return { ...of, status: 'ignored', reason: 'skipped' };
     case 'failed':
       return { ...of, status: 'failed', reason: 'failed', error: JSON.stringify(verdict.error) };
     case 'ignored':

@@ -11,7 +11,7 @@ import type { Database } from '../sql/database.ts';
 import { type ExecutionEnd, readEnds } from '../sql/ends.ts';
 import { isUnreachable } from '../sql/failures.ts';
 import type { Holding } from './holdings.ts';
-import type { RanOutcome, StartOutcome } from './run.ts';
+import type { RanOutcome, StartOutcome } from './ran.ts';
 import { describeError } from './task-error.ts';
 
 /** Registers an execution, once for an id. */

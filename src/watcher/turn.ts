@@ -39,7 +39,7 @@ export interface TurnDeps {
   /** Wakes the loop to look for ready tasks. */
   wake: () => void;
   beginNext: () => void;
-  /** Tasks wait for a time, in milliseconds from now. */
+  /** A task waits for a time, in milliseconds from now. */
   onDelayed: (delay: number) => void;
   log: Logger;
   /** Told of every turn, for metrics. */
@@ -83,11 +83,12 @@ export async function makeTurn(deps: TurnDeps, state: TurnState, purpose: Purpos
   const answer = await send(deps, state, call, collected);
   const now = performance.now();
   deps.onTurn?.(call, answer, now - began);
+  // Not before they are recorded: until then there is nothing that could be due.
+  for (const { delay } of call.ended) if (delay !== null) deps.onDelayed(delay);
   // Declared dead meanwhile: what the call brought in is for a rescue.
   if (call.watcher !== deps.membership.id) return false;
   const drained = deps.position.learn({ ...call, began, now }, answer);
   take(deps.holdings, call.claim, answer.claimed, now);
-  expectTimers(deps, call);
   reportLate(deps, answer);
   admitFreed(deps, answer);
   if (!drained) hintOthers(deps, answer);
@@ -178,11 +179,6 @@ export async function handBackOverdue(deps: TurnDeps, state: TurnState): Promise
   if (returned < overdue.length) doubt(state, performance.now());
   else for (const holding of overdue) letGo(holdings, holding);
   hinter.hint(pool, Math.min(...overdue.map(({ task }) => task.priority)));
-}
-
-/** Only now are the timers of what was recorded there to be fired. */
-function expectTimers({ onDelayed }: TurnDeps, { ended }: AdvanceCall): void {
-  for (const { delay } of ended) if (delay !== null) onDelayed(delay);
 }
 
 function reportLate({ log }: TurnDeps, answer: AdvanceAnswer): void {

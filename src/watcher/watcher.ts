@@ -9,7 +9,7 @@ import type { WatcherRecord } from '../sql/leases.ts';
 import { keepListening } from '../sql/ears.ts';
 import type { Hint } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
-import { DISOWNED, makeBegin } from './begin.ts';
+import { DISOWNED, type FindSecret, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
 import type { StartExecution } from './children.ts';
 import { drain, stopRunning } from './drain.ts';
@@ -18,7 +18,7 @@ import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
-import { runTask } from './run.ts';
+import { runAttempt, type RunAttempt } from './run-attempt.ts';
 import { makeTimekeeper } from './timekeeper.ts';
 import { findTracer, traceExecutions, traceTasks } from './trace.ts';
 import type { OnTurn } from './turn.ts';
@@ -48,6 +48,8 @@ export interface WatcherOptions {
   startExecution?: StartExecution;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
+  /** What expressions in parameters may ask for; default: there are none. */
+  findSecret?: FindSecret;
 }
 
 /** How a watcher stands. */
@@ -146,7 +148,11 @@ function makeParts(options: WatcherOptions) {
   };
   const timekeeper = makeTimekeeper({ ...shared, onReady });
   const onDelayed = (delay: number) => timekeeper.expect(delay);
-  const beginNext = makeBegin({ ...shared, isClosed: () => closing.closed });
+  const beginNext = makeBegin({
+    ...shared,
+    findSecret: options.findSecret ?? (() => undefined),
+    isClosed: () => closing.closed,
+  });
   const prepare = makePrepare(db, options.registry, `${options.publicUrl ?? ''}/tasks`);
   const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext, onDelayed });
   const close = () => {
@@ -174,12 +180,12 @@ function pickShared(options: WatcherOptions) {
 }
 
 /** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */
-function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: typeof runTask; onTurn?: OnTurn } {
+function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: RunAttempt; onTurn?: OnTurn } {
   const tracer = findTracer(release);
-  if (tracer === undefined) return { run: runTask, ...(onTurn ? { onTurn } : {}) };
+  if (tracer === undefined) return { run: runAttempt, ...(onTurn ? { onTurn } : {}) };
   const trace = traceExecutions(tracer, db, log);
   return {
-    run: traceTasks(tracer, runTask),
+    run: traceTasks(tracer, runAttempt),
     onTurn(call, answer, ms) {
       onTurn?.(call, answer, ms);
       trace(call.ended);
