@@ -8,13 +8,15 @@ export interface PlannedTask {
   program: string;
   /** What the step says of retries, timeouts and the like. */
   options: JsonObject | null;
+  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
+  wireOn: number;
 }
 
 /** The tasks of the given versions. */
 export async function readPlans(db: Database, versions: string[]): Promise<Map<string, PlannedTask[]>> {
   const { rows } = await db.pool.query<PlannedTask & { version: string }>({
     name: 'readPlans',
-    text: 'select version, task_exec_seq seq, step, program, options from ms_plan where version = any ($1) order by version, task_exec_seq',
+    text: 'select version, task_exec_seq seq, step, program, options, wire_on "wireOn" from ms_plan where version = any ($1) order by version, task_exec_seq',
     values: [versions],
   });
   const plans = new Map<string, PlannedTask[]>(versions.map((version) => [version, []]));
@@ -39,7 +41,7 @@ export async function readPrograms(
     values: [keys.map((k) => k.taskId), keys.map((k) => k.taskSeq)],
   });
   return rows.map((r) =>
-    r.program === null ? null : { step: r.step!, program: r.program, options: r.options },
+    r.program === null ? null : { step: r.step!, program: r.program, options: r.options, wireOn: 0 },
   );
 }
 

@@ -10,6 +10,8 @@ export interface Prepared {
   program: string | null;
   step: string;
   options: JsonObject | null;
+  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
+  wireOn: number;
   input: Json;
 }
 
@@ -47,7 +49,7 @@ function planned(plans: Map<string, Plan>, task: Claimed): Omit<Prepared, 'input
 }
 
 function unknownOf(task: Claimed): Omit<Prepared, 'input'> {
-  return { step: task.taskSeq, program: null, options: null };
+  return { step: task.taskSeq, program: null, options: null, wireOn: 0 };
 }
 
 /** A version never changes, so what was read once stays right; the oldest are forgotten. */

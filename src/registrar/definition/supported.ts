@@ -24,6 +24,8 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.pool',
   'steps.after',
   'steps.before',
+  'steps.join',
+  'steps.edges',
   'steps.retry',
   'steps.timeout',
   'steps.timeout.attempt',

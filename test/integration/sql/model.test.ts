@@ -63,13 +63,14 @@ function expectTasks({ executions }: World) {
     .flatMap((execution) => {
       const { id, plan, rows, books } = execution;
       const runnable = listClaimable(execution);
-      return [...rows].map(([seq, { status, reason, hold, timed }]) => ({
+      return [...rows].map(([seq, { status, reason, hold, timed, chosen }]) => ({
         flow: id,
         seq,
         status,
         reason,
         hold: hold ?? false,
         timed: timed ?? false,
+        chosen: chosen ?? null,
         ready: runnable.includes(seq),
         waitingOn: countWaitingOn(
           plan.find(({ execSeq }) => execSeq === seq)!,
@@ -84,7 +85,7 @@ function expectTasks({ executions }: World) {
 async function readTasks({ db }: World) {
   const { rows } = await db.pool.query(
     `select task_flow_id flow, task_exec_seq::int seq, exec_status::int status, reason, hold, ready, waiting_on "waitingOn",
-            attempt, lost, retried, watcher_id watcher, exists (select from kr_timer k where k.task_flow_id = kr_task_stat.task_flow_id
+            chosen::int[], attempt, lost, retried, watcher_id watcher, exists (select from kr_timer k where k.task_flow_id = kr_task_stat.task_flow_id
               and k.task_exec_seq = kr_task_stat.task_exec_seq) timed
      from kr_task_stat order by task_flow_id, kr_task_stat.task_exec_seq`,
   );

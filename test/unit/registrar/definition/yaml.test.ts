@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile';
 import { describe, expect, test } from 'vitest';
 import { publishSchema } from '../../../../src/registrar/definition/published-schema.ts';
 import { normalizeFlow } from '../../../../src/registrar/definition/rows.ts';
-import type { FlowDefinition } from '../../../../src/registrar/definition/schema.ts';
+import type { FlowDefinition, StepDefinition } from '../../../../src/registrar/definition/schema.ts';
 import { readYaml, writeYaml } from '../../../../src/registrar/definition/yaml.ts';
 import { checkFlow } from '../../../../src/registrar/definition/check.ts';
 import { valuesOf } from '../../../support/schemas.ts';
@@ -75,8 +75,24 @@ test('knows anchors and merge keys, so that steps can share what they have in co
   expect(readYaml(text)[0]?.flow?.steps[1]).toEqual({ id: 'y', program: 'empty', retry: 3, after: ['x'] });
 });
 
+function fitJoin({ join, edges, ...step }: StepDefinition): StepDefinition {
+  const after = new Set(step.after);
+  const need = typeof join === 'object' ? join.n : 1;
+  return {
+    ...step,
+    ...(join !== undefined && need <= after.size ? { join } : {}),
+    ...(edges === undefined
+      ? {}
+      : { edges: Object.fromEntries(Object.entries(edges).filter(([name]) => after.has(name))) }),
+  };
+}
+
 describe('what is written', () => {
-  const flows = valuesOf(publishSchema()) as fc.Arbitrary<FlowDefinition>;
+  // Few random joins fit the graph they are in.
+  const flows = (valuesOf(publishSchema()) as fc.Arbitrary<FlowDefinition>).map((flow) => ({
+    ...flow,
+    steps: flow.steps.map(fitJoin),
+  }));
 
   test('reads back as the same flow', () => {
     fc.assert(
