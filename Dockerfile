@@ -18,5 +18,5 @@ EXPOSE 8000
 # For the register server; a container that runs another command says its own, as docker-compose.yml does.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8000}/readyz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/cmd/umbel.ts"]
+ENTRYPOINT ["node", "/app/cmd/umbel.js"]
 CMD ["--help"]

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { Program } from '../src/programs/program.ts';
 import { guarded } from './exit.ts';
-import { makeProgramRegistry } from './services.ts';
+import { makeProgramRegistry } from './watching.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { formatTable } from './table.ts';
 

@@ -3,7 +3,9 @@ import { Command } from 'commander';
 import { insertSample } from '../src/sql/sample.ts';
 import { findDatabaseUrl } from './database.ts';
 import { guarded } from './exit.ts';
-import { makeOwnMetrics, openService, startRegisterServer } from './services.ts';
+import { makeOwnMetrics } from './counting.ts';
+import { openService } from './service.ts';
+import { startRegisterServer } from './serving.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 

@@ -5,7 +5,10 @@ import { makeLogger } from '../src/log.ts';
 import { insertSample } from '../src/sql/sample.ts';
 import { startDatabase } from './database.ts';
 import { guarded } from './exit.ts';
-import { makeOwnMetrics, makeOwnWatcher, openService, startRegisterServer } from './services.ts';
+import { makeOwnMetrics } from './counting.ts';
+import { openService } from './service.ts';
+import { startRegisterServer } from './serving.ts';
+import { makeOwnWatcher } from './watching.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
 

@@ -11,13 +11,14 @@ create function umbel_advance_v1(
   claim bigint, closed bigint[],           -- number of this batch; earlier batches that have wholly ended
   flows text[], seqs numeric[], attempts int[], statuses int[], reasons text[], ages float8[], delays float8[],
   results jsonb[], errors jsonb[], checkpoints jsonb[],
-  choices text[],                          -- the dependants that an end let go on, as an array's text; null: by their edges
-  wires bool[]                             -- ends that are known to wire their execution
+  waits jsonb[],                           -- of those that wait for something outside, see umbel_wait_v1; null: there is none
+  choices text[],                          -- the dependants that an end let go on, as an array's text; null: all leave that to their edges
+  wires bool[]                             -- which ends are known to wire their execution; null: none is
 ) returns table (
   kind smallint,                           -- 1 claimed; 2 handed over; 3 the answer came too late; 4 a place became free; 5 the most urgent priority that was ready
   task_flow_id varchar, task_exec_seq numeric, task_id varchar, task_seq numeric,
   task_priority numeric, attempt int, parameters text, version uuid, input jsonb, depends numeric[],
-  retried int, checkpoint jsonb
+  retried int, checkpoint jsonb, delivered jsonb
 ) language plpgsql
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set enable_sort = on
 set plan_cache_mode = force_generic_plan set jit = off set lock_timeout = '1s' -- whose rows somebody keeps locked is put aside
@@ -44,7 +45,7 @@ begin
     select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
     urgent := coalesce(best, 1000);
-    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb;
+    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb;
   end if;
 
   if cardinality(flows) > 0 then
@@ -63,17 +64,20 @@ begin
         suspended_ts = case when u.status = 2 then clock_timestamp() end,
         reason = case when u.status <> 0 then u.reason end,
         retried = case when u.reason = 'retry' then t.retried + 1 else t.retried end,
-        result = u.result, error = u.error, checkpoint = u.checkpoint, chosen = u.choice::numeric[], revision = t.revision + 1
-      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints, choices)
-        u(flow, seq, attempt, status, reason, age, result, error, checkpoint, choice)
+        result = u.result, error = u.error, chosen = u.choice::numeric[], revision = t.revision + 1,
+        checkpoint = case when u.status <> 3 then coalesce(u.checkpoint, t.checkpoint) end,
+        delivered = case when u.reason = 'retry' and t.delivered ? 'value' then t.delivered end
+      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints, waits, choices)
+        u(flow, seq, attempt, status, reason, age, result, error, checkpoint, wait, choice)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
-      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on,
-        t.exec_status <> 0 and (t.wire_on = 2 or (t.wire_on = 1 and t.exec_status = 2) or t.reason = 'skipped' or t.chosen is not null) wires
+      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on, u.wait is not null outside,
+        (t.wire_on = 2 and (t.exec_status in (3, 9) or t.reason = 'failed')) or (t.wire_on = 1 and t.reason = 'failed')
+          or t.reason = 'skipped' or t.chosen is not null wires
     ), edge as (
       select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) and s.wires is not true group by 1, 2
     ), ended as (
-      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 or s.waiting_on > 0 group by 1
+      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where (s.status <> 0 or s.waiting_on > 0) and not s.outside group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
@@ -82,7 +86,7 @@ begin
       from ordered o, (select array_agg(flow) f, array_agg(moved) m, array_agg(failed) x from ended) e;
 
     if settled < cardinality(flows) then
-      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
+      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
         from unnest(flows, seqs, attempts, statuses) u(flow, seq, attempt, status)
         where not exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
                             and t.exec_status = u.status and t.watcher_id = watcher and t.attempt = u.attempt);
@@ -96,10 +100,13 @@ begin
         where u.status = 0 and exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
                                          and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt
                                          and t.waiting_on = 0 and not t.ready)
-        on conflict (task_flow_id, task_exec_seq) do update set kind = excluded.kind, due_ts = excluded.due_ts;
+        on conflict (task_flow_id, task_exec_seq, kind) do update set due_ts = excluded.due_ts;
+    end if;
+    if waits is not null then
+      perform umbel_wait_v1(watcher, flows, seqs, attempts, delays, waits);
     end if;
 
-    -- release and hand over
+    -- release and hand over; who waits for nothing any more, since not all had to arrive, takes no notice
     if child_flows is not null then
       select array_agg(k.tid), array_agg(u.flow), array_agg(greatest(0, k.waiting_on - u.arrivals)),
              array_agg(k.exec_status = 0 and k.waiting_on > 0 and k.waiting_on <= u.arrivals),
@@ -108,7 +115,8 @@ begin
         from unnest(child_flows, child_seqs, child_counts) u(flow, seq, arrivals)
         cross join lateral (
           select t.ctid tid, t.waiting_on, t.exec_status, t.hold, t.pool, t.task_priority from kr_task_stat t
-          where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+          where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k
+        where k.waiting_on > 0;
 
       return query with child as (
         select u.*, u.freed and u.ours and row_number() over claim_order <= want handed, row_number() over claim_order <= slots at_once
@@ -127,20 +135,20 @@ begin
           revision = t.revision + 1
         from child c where t.ctid = c.tid
         returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
-          t.retried, t.checkpoint, c.handed
+          t.retried, t.checkpoint, t.delivered, c.handed
       ), noted as (
         insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
         select watcher, claim, 0, array_agg(r.task_flow_id), array_agg(r.task_exec_seq) from released r where r.handed having count(*) > 0
       )
       select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends,
-        r.retried, r.checkpoint
+        r.retried, r.checkpoint, r.delivered
         from released r where r.handed;
       get diagnostics handed = row_count;
     end if;
 
     -- wire, where counting does not do: the edges of a task that ended ask for more than that it did
     if wired is not null then
-      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
+      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
         from umbel_wire_ended_v1(wired) f(flow);
     end if;
 
@@ -154,7 +162,7 @@ begin
       ) u where wired is null or u.flow <> all (wired) group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
     ) m;
     if moved_flows is not null then
-      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
+      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
         from umbel_count_v1(moved_flows, moved_by, moved_failed) f(flow);
     end if;
   end if;
@@ -175,13 +183,13 @@ begin
         finished_ts = null, suspended_ts = null, result = null
       from numbered n where t.ctid = n.tid
       returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
-          t.retried, t.checkpoint
+          t.retried, t.checkpoint, t.delivered
     ), noted as (
       insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
       select watcher, claim, 1, array_agg(c.task_flow_id), array_agg(c.task_exec_seq) from claimed c having count(*) > 0
     )
     select 1::smallint, c.task_flow_id, c.task_exec_seq, c.task_id, c.task_seq, c.task_priority, c.attempt, c.parameters::text, c.version, c.input, c.depends,
-        c.retried, c.checkpoint
+        c.retried, c.checkpoint, c.delivered
       from claimed c;
   end if;
 end $$;
@@ -225,6 +233,6 @@ end $$;
 
 -- Down Migration
 drop function umbel_advance_v1(int, text, int, int, int, numeric, numeric, text, bigint, bigint[],
-  text[], numeric[], int[], int[], text[], float8[], float8[], jsonb[], jsonb[], jsonb[], text[], bool[]);
+  text[], numeric[], int[], int[], text[], float8[], float8[], jsonb[], jsonb[], jsonb[], jsonb[], text[], bool[]);
 drop function umbel_wire_ended_v1(text[]);
 drop function umbel_count_v1(text[], int[], bool[]);

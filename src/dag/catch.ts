@@ -22,11 +22,6 @@ export function listGotos(step: Step): string[] {
   return readCatches(step.options).flatMap(({ goto }) => (goto === null ? [] : [goto]));
 }
 
-/** The first entry that takes an error of this name. */
-export function findCatch(options: JsonObject | null, name: string): Catch | undefined {
-  return readCatches(options).find(({ errors }) => errors.includes('*') || errors.includes(name));
-}
-
 function readCatch({ errors, goto, result }: JsonObject): Catch {
   return {
     errors: Array.isArray(errors) ? errors.map(String) : ['*'],

@@ -1,6 +1,6 @@
 // Sends one request over kept connections and takes its answer, up to a limit. Called by outbound.ts for each hop.
 import type { LookupFunction } from 'node:net';
-import { Agent, type Dispatcher } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 
 export interface Request {
   method: string;
@@ -28,7 +28,17 @@ export type Exchange = (request: Request) => Promise<Reply>;
 
 /** Makes the connections of a process; `lookup` finds the addresses they are made to. */
 export function makeExchange(lookup: LookupFunction): Exchange {
-  const agent = new Agent({
+  // Made by the first request: most watchers never send one.
+  let agent: Promise<Agent> | undefined;
+  return async (request) => {
+    agent ??= makeAgent(lookup);
+    return exchange(await agent, request);
+  };
+}
+
+async function makeAgent(lookup: LookupFunction): Promise<Agent> {
+  const { Agent } = await import('undici');
+  return new Agent({
     connect: { lookup },
     connections: 1024,
     pipelining: 1,
@@ -37,7 +47,6 @@ export function makeExchange(lookup: LookupFunction): Exchange {
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  return (request) => exchange(agent, request);
 }
 
 function exchange(agent: Agent, request: Request): Promise<Reply> {

@@ -3,7 +3,6 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
-import { runner } from 'node-pg-migrate';
 import { Client } from 'pg';
 import { messageOf, UmbelError } from '../errors.ts';
 import { withoutPassword, type Logger } from '../log.ts';
@@ -86,6 +85,7 @@ async function migrate(direction: 'up' | 'down', count: number, options: Migrate
   const client = await connect(options);
   const progress = followProgress();
   try {
+    const { runner } = await import('node-pg-migrate');
     const done = await runner({
       dbClient: client,
       dir: options.dir ?? MIGRATIONS_DIR,

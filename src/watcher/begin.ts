@@ -74,8 +74,15 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
     deps.registry.get(holding.prepared?.program ?? ''),
   );
   if ('error' in verdict) logFailure(deps.log, holding, verdict);
-  if ('delay' in verdict) deps.onDelayed(verdict.delay);
+  const delay = delayOf(verdict);
+  if (delay !== null) deps.onDelayed(delay);
   end(deps.holdings, holding, recordOf(holding, verdict, age));
+}
+
+/** Milliseconds until a timer of the task is due. */
+function delayOf(verdict: Verdict): number | null {
+  if (verdict.kind === 'wait') return verdict.timeout;
+  return 'delay' in verdict ? verdict.delay : null;
 }
 
 function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
@@ -85,6 +92,7 @@ function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
     parameters: task.parameters,
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
+    delivered: task.delivered,
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },
@@ -103,7 +111,15 @@ function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
   };
 }
 
-const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null, chosen: null };
+const NOTHING = {
+  reason: null,
+  result: null,
+  error: null,
+  delay: null,
+  checkpoint: null,
+  wait: null,
+  chosen: null,
+};
 
 /** What the database records of a verdict. */
 function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): Ended {
@@ -131,6 +147,15 @@ function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): E
         reason: 'sleep',
         delay: verdict.delay,
         checkpoint: JSON.stringify(verdict.checkpoint),
+      };
+    case 'wait':
+      return {
+        ...of,
+        status: 'outside',
+        reason: verdict.wait.kind,
+        delay: verdict.timeout,
+        checkpoint: JSON.stringify(verdict.checkpoint),
+        wait: verdict.wait,
       };
   }
 }

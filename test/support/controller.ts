@@ -122,6 +122,7 @@ function change(
   const { status: before } = row;
   if (row.status !== status || row.reason !== reason) row.chosen = null;
   Object.assign(row, { status, reason, timed: false });
+  delete row.wait;
   if (status === ExecStatus.wait) books.get(seq)!.retried = 0;
   if (before === status) return;
   books.get(seq)!.watcher = null;

@@ -17,6 +17,8 @@ export interface TaskState {
   timed?: boolean;
   /** The dependants that its end let go on; null: as their edges say. */
   chosen?: number[] | null | undefined;
+  /** Waits for a signal: since when, counted up, and whether for a time only. Counts while it stands suspended for it. */
+  wait?: { name: string; since: number; timed: boolean };
 }
 export type ModelState = ReadonlyMap<number, TaskState>;
 export type ModelStatus = 'running' | 'waiting' | 'success' | 'failed' | 'aborted';

@@ -25,9 +25,17 @@ export interface Turn {
   lost: boolean;
 }
 
-/** How an attempt ends; goto: caught, and one of the dependants goes on. */
+/** How an attempt ends; goto: caught, and one of the dependants goes on; a signal's name: it waits for that. */
 export type Ending =
-  'finished' | 'failed' | 'retry' | 'running' | 'allowed_failure' | 'skipped' | 'caught' | 'goto';
+  | 'finished'
+  | 'failed'
+  | 'retry'
+  | 'running'
+  | 'allowed_failure'
+  | 'skipped'
+  | 'caught'
+  | 'goto'
+  | SignalName;
 
 export type Move =
   | { kind: 'advance'; turns: Turn[] }
@@ -37,7 +45,11 @@ export type Move =
   | { kind: 'admit' }
   /** All timers come due. */
   | { kind: 'fire' }
+  | { kind: 'signal'; pick: number; name: SignalName }
   | { kind: 'control'; pick: number; verb: Verb; task: number; downstream: boolean };
+
+/** `late` is waited for with a timeout. */
+export type SignalName = 'go' | 'late';
 
 export type Verb = 'pause' | 'resume' | 'abort' | 'rerun' | 'skip';
 
@@ -75,7 +87,16 @@ function randomMoves(): fc.Arbitrary<Move> {
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('rescue'), watcher: fc.nat(2) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('admit', 'fire') }) },
     { weight: 5, arbitrary: randomControl() },
+    { weight: 4, arbitrary: randomSignals() },
   );
+}
+
+function randomSignals(): fc.Arbitrary<Move> {
+  return fc.record({
+    kind: fc.constant('signal'),
+    pick: fc.nat(99),
+    name: fc.constantFrom<SignalName>('go', 'late'),
+  });
 }
 
 function randomControl(): fc.Arbitrary<Move> {
@@ -106,6 +127,7 @@ function randomEndings(): fc.Arbitrary<Ending> {
   return fc.oneof(
     { weight: 6, arbitrary: fc.constant<Ending>('finished') },
     { weight: 3, arbitrary: fc.constant<Ending>('failed') },
+    { weight: 3, arbitrary: fc.constantFrom<Ending>('go', 'late') },
     {
       weight: 5,
       arbitrary: fc.constantFrom<Ending>('retry', 'running', 'allowed_failure', 'skipped', 'caught', 'goto'),

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
-const entry = fileURLToPath(new URL('../../cmd/umbel.ts', import.meta.url));
+const entry = fileURLToPath(new URL('../../cmd/umbel.js', import.meta.url));
 
 export interface Ran {
   code: number | null;

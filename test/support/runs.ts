@@ -126,6 +126,7 @@ const NOTHING = {
   error: null,
   delay: null,
   checkpoint: null,
+  wait: null,
   chosen: null,
   wireOn: 0,
 };
@@ -155,6 +156,13 @@ export function toBeRetried({ flow, seq, attempt }: Claimed): Ended {
     error,
     delay: 3_600_000,
   };
+}
+
+/** The attempt ended to wait for a signal, an hour at most when `timed`. */
+export function awaiting({ flow, seq, attempt }: Claimed, name: string, timed = false): Ended {
+  const wait = { kind: 'signal' as const, name };
+  const delay = timed ? 3_600_000 : null;
+  return { ...NOTHING, flow, seq, attempt, status: 'outside', reason: 'signal', age: 5, delay, wait };
 }
 
 /** Takes and finishes everything that becomes ready; returns `flow/seq` in the order of claiming. */

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 
-const entry = fileURLToPath(new URL('../../cmd/umbel.ts', import.meta.url));
+const entry = fileURLToPath(new URL('../../cmd/umbel.js', import.meta.url));
 
 export interface Service {
   pid: number;

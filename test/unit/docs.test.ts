@@ -33,5 +33,5 @@ test('docs/architecture.md has a row for each folder of src', () => {
 });
 
 test('npx umbel runs: the command line may be executed', () => {
-  expect(statSync('cmd/umbel.ts').mode & 0o111).toBe(0o111);
+  expect(statSync('cmd/umbel.js').mode & 0o111).toBe(0o111);
 });

@@ -171,6 +171,13 @@ describe.each(servers())('on $name', ({ server }) => {
       expect(await stand(started)).toEqual({ a: 3, b: 3, c: 3, j: 3, execution: 'success' });
     });
 
+    test('any stays ready when another comes before anybody took it', async () => {
+      await start({ a: [[]], b: [[]], j: [['a', 'b'], { join: 'any' }] });
+      const { claimed } = await watcher.call();
+      for (const task of claimed) await watcher.call({ ended: [finished(task)], want: 0 });
+      expect((await watcher.call()).claimed).toMatchObject([{ seq: '3' }]);
+    });
+
     test('any is not met by a skip, and skipped when none can come', async () => {
       const graph = { ...three, j: [['a', 'b', 'c'], { join: 'any' }] } as typeof three;
       expect(await outcomeOf(graph, { a: 'skipped', b: 'skipped' })).toMatchObject({ j: 3 });

@@ -1,0 +1,46 @@
+// The register server of a process, and what it counts. Called by up.ts and register.ts.
+import type { Settings } from '../src/config.ts';
+import { isLoopback } from '../src/config-read.ts';
+import { makeApp } from '../src/http/app.ts';
+import { serve, stopServing } from '../src/http/serve.ts';
+import type { Metrics } from '../src/metrics/metrics.ts';
+import { addRequestMetrics, countRegistrations } from '../src/metrics/server.ts';
+import { makeRegistrar } from '../src/registrar/registrar.ts';
+import { makeHinter } from '../src/sql/hinter.ts';
+import type { Watcher } from '../src/watcher/watcher.ts';
+import type { Base } from './service.ts';
+
+export interface RegisterServer {
+  address: string;
+  stop: () => Promise<void>;
+}
+
+/** Starts the register server; `wakeOwn` is told of what this process registered, besides the other processes. */
+export async function startRegisterServer(
+  base: Base,
+  metrics: Metrics,
+  wakeOwn: Watcher['hint'] = () => {},
+): Promise<RegisterServer> {
+  const { settings, db, log } = base;
+  const hinter = makeHinter(db, log);
+  const wake = (pool: string, priority: number) => {
+    wakeOwn(pool, priority);
+    hinter.hint(pool, priority);
+  };
+  const registrar = makeRegistrar({ db, wake });
+  const app = await makeApp({
+    ...registrar,
+    register: countRegistrations(metrics.registry, registrar.register),
+    readMetrics: metrics.read,
+    observeRequest: addRequestMetrics(metrics.registry),
+    hosts: ownHosts(settings),
+    log,
+  });
+  const address = await serve(app, settings);
+  return { address, stop: () => stopServing(app) };
+}
+
+/** While everybody on this machine may use it, no other name may lead to it. */
+function ownHosts({ host, auth, publicUrl }: Settings): ReadonlySet<string> | undefined {
+  return auth === 'off' && isLoopback(host) ? new Set([new URL(publicUrl).hostname]) : undefined;
+}

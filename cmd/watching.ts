@@ -1,0 +1,61 @@
+// The watcher of a process, with its programs and what it does besides. Called by up.ts and watch.ts.
+import manifest from '../package.json' with { type: 'json' };
+import type { Settings } from '../src/config.ts';
+import type { Metrics } from '../src/metrics/metrics.ts';
+import { makeBuiltinPrograms } from '../src/programs/builtin.ts';
+import { makeCallOut } from '../src/programs/outbound.ts';
+import type { Program } from '../src/programs/program.ts';
+import { makeRegistry, type Registry } from '../src/programs/registry.ts';
+import { startPruner } from '../src/watcher/pruner.ts';
+import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
+import type { Base } from './service.ts';
+
+/** The built-in programs and those of `--programs`. */
+export async function makeProgramRegistry({ programs, outboundAllow }: Settings): Promise<Registry> {
+  const builtin = makeBuiltinPrograms(makeCallOut(outboundAllow));
+  return makeRegistry([...builtin, ...(programs === undefined ? [] : await loadOwn(programs))]);
+}
+
+async function loadOwn(dir: string): Promise<Program[]> {
+  const { loadPrograms } = await import('../src/programs/load.ts');
+  return loadPrograms(dir);
+}
+
+/** The watcher of this process; its metrics are counted when there is somewhere to. */
+export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Watcher> {
+  const { settings, db, url, log } = base;
+  const { pool, workers, pollInterval, lease } = settings;
+  const registry = await makeProgramRegistry(settings);
+  const metering = metrics && { ...(await import('../src/metrics/watcher.ts')), registry: metrics.registry };
+  const watcher = makeWatcher({
+    db,
+    url,
+    registry,
+    log,
+    pool,
+    workers,
+    pollInterval,
+    lease,
+    release: manifest.version,
+    ...(metering ? { onTurn: metering.addTurnMetrics(metering.registry) } : {}),
+  });
+  metering?.addWatcherMetrics(metering.registry, () => watcher.look());
+  return withPruner(watcher, base);
+}
+
+/** The watcher, pruning besides when RETENTION says so. */
+function withPruner(watcher: Watcher, { settings: { retention }, db, log }: Base): Watcher {
+  if (retention === 'never') return watcher;
+  let pruner: ReturnType<typeof startPruner> | undefined;
+  return {
+    ...watcher,
+    async start() {
+      await watcher.start();
+      pruner = startPruner({ db, retention, log });
+    },
+    async stop(grace) {
+      await pruner?.stop();
+      await watcher.stop(grace);
+    },
+  };
+}
