@@ -5,12 +5,13 @@ import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
+import { waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
-import type { Waker } from './waker.ts';
+import type { Waker } from '../sql/waker.ts';
 
 export interface BeginDeps {
   registry: Registry;
@@ -68,7 +69,7 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   const verdict = judgeAttempt(
-    outcome,
+    waitForCallback(outcome, holding),
     holding.task,
     holding.prepared?.options ?? null,
     deps.registry.get(holding.prepared?.program ?? ''),
@@ -86,13 +87,14 @@ function delayOf(verdict: Verdict): number | null {
 }
 
 function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
-  const { program, step, input } = prepared!;
+  const { program, step, input, callback } = prepared!;
   return {
     program,
     parameters: task.parameters,
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
     delivered: task.delivered,
+    callback,
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },
