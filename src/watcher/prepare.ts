@@ -54,7 +54,7 @@ async function findPrograms(db: Database, plans: KnownPlans, tasks: Claimed[]): 
 }
 
 function unknownOf(task: Claimed): Known {
-  return { step: task.taskSeq, program: null, options: null, data: null };
+  return { step: task.taskSeq, program: null, options: null, wireOn: 0, data: null };
 }
 
 /** Who inserts rows by hand writes the expressions into them. */

@@ -28,6 +28,8 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.pool',
   'steps.after',
   'steps.before',
+  'steps.join',
+  'steps.edges',
   'steps.input',
   'steps.output',
   'steps.select',
