@@ -10,18 +10,7 @@ import { setHeaders } from './headers.ts';
 import { readJsonBodies } from './json.ts';
 import { answerMissingRoutes } from './missing.ts';
 import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
-import { addCallbackRoutes } from './routes/callbacks.ts';
-import { addControlRoutes } from './routes/control.ts';
-import { addDocs } from './routes/docs.ts';
-import { addEchoRoutes } from './routes/echo.ts';
-import { addExecuteRoute } from './routes/execute.ts';
-import { addExecutionRoutes } from './routes/executions.ts';
-import { addFlowRoutes } from './routes/flows.ts';
-import { addFlowRepositoryRoutes } from './routes/flow-repository.ts';
-import { addHealthRoutes } from './routes/health.ts';
-import { addMetricsRoute } from './routes/metrics.ts';
-import { addRegisterRoute } from './routes/register.ts';
-import { addScheduleRoutes } from './routes/schedule.ts';
+import { addRoutes } from './routes.ts';
 
 export type App = FastifyInstance<
   Server,
@@ -81,18 +70,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   readJsonBodies(app);
   answerMissingRoutes(app);
   guardRoutes(app, { authenticate: deps.authenticate ?? (() => LOCAL_CALLER), hosts: deps.hosts });
-  await addDocs(app);
-  addRegisterRoute(app, deps);
-  addFlowRoutes(app, deps);
-  addScheduleRoutes(app, deps);
-  addFlowRepositoryRoutes(app, deps);
-  addExecuteRoute(app, deps);
-  addExecutionRoutes(app, deps);
-  addControlRoutes(app, deps);
-  addCallbackRoutes(app, deps);
-  addHealthRoutes(app, deps);
-  addMetricsRoute(app, deps);
-  addEchoRoutes(app);
+  await addRoutes(app, deps);
   await app.ready();
   return app;
 }
