@@ -39,6 +39,8 @@ export interface Delivered {
 
 export type Outcome =
   | { kind: 'finished'; result: Json }
+  /** Ignore: its condition (`when`) does not hold. */
+  | { kind: 'skipped' }
   /** Suspend: nothing more is tried. */
   | { kind: 'failed'; error: TaskError }
   /** Ignore: the step allows failure, its dependants go on. */
