@@ -12,6 +12,7 @@ import { makeComponentFinder } from '../src/watcher/find-component.ts';
 import { startPruner } from '../src/watcher/pruner.ts';
 import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
 import type { Base } from './service.ts';
+import { makeStarter } from './starting.ts';
 
 /** The built-in programs and those of `--programs`. */
 export async function makeProgramRegistry(
@@ -27,18 +28,23 @@ async function loadOwn(dir: string): Promise<Program[]> {
   return loadPrograms(dir);
 }
 
-/** The watcher of this process; its metrics are counted when there is somewhere to. */
-export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Watcher> {
-  const { settings, db, url, log } = base;
-  const { pool, workers, pollInterval, lease, publicUrl } = settings;
-  const components = makeComponentFinder(db);
-  const registry = withComponents(await makeProgramRegistry(settings, components.find), {
-    findComponent: components.find,
+/** With a component for what is no program. */
+async function makeOwnRegistry(settings: Settings, findComponent: FindComponent): Promise<Registry> {
+  return withComponents(await makeProgramRegistry(settings, findComponent), {
+    findComponent,
     callOut: makeCallOut(settings.outboundAllow),
     processes: makeProcesses(settings.processAllow, settings.processEnv),
   });
+}
+
+/** The watcher of this process; its metrics are counted when there is somewhere to. */
+export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Watcher> {
+  const { settings, db, url, log } = base;
+  const { pool, workers, pollInterval, lease, publicUrl, findSecret } = settings;
+  const components = makeComponentFinder(db);
+  const registry = await makeOwnRegistry(settings, components.find);
   const metering = metrics && { ...(await import('../src/metrics/watcher.ts')), registry: metrics.registry };
-  const watcher = makeWatcher({
+  const watcher: Watcher = makeWatcher({
     db,
     url,
     registry,
@@ -49,7 +55,9 @@ export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Wat
     lease,
     publicUrl,
     onComponents: components.forget,
+    startExecution: makeStarter(base, (pool, priority) => watcher.hint(pool, priority)),
     release: manifest.version,
+    findSecret,
     ...(metering ? { onTurn: metering.addTurnMetrics(metering.registry) } : {}),
   });
   metering?.addWatcherMetrics(metering.registry, () => watcher.look());

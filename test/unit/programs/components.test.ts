@@ -12,7 +12,7 @@ import { makeCallOut } from '../../../src/programs/outbound.ts';
 import { makeProcesses } from '../../../src/programs/processes.ts';
 import { makeRegistry } from '../../../src/programs/registry.ts';
 import { makeRpcCall } from '../../../src/programs/rpc-call.ts';
-import { runTask, type RanOutcome } from '../../../src/watcher/run.ts';
+import { runTask } from '../../../src/watcher/run.ts';
 import { makeStop, type Stop } from '../../../src/watcher/stop.ts';
 import { builtinPrograms, callOut } from '../../support/builtin.ts';
 import { until } from '../../support/service.ts';
@@ -41,7 +41,7 @@ function call(
     stop = makeStop(),
     allow = [node],
   }: { params?: object; input?: Json; stop?: Stop; allow?: string[] } = {},
-): Promise<RanOutcome> {
+): ReturnType<typeof runTask> {
   const registry = withComponents(makeRegistry(builtinPrograms), {
     findComponent: async (_, id) => (id === 'crm' ? found : null),
     callOut,
@@ -49,12 +49,12 @@ function call(
   });
   return runTask(registry, makeAttempt('crm.upsert', params, { input }), {}, stop);
 }
-const result = async (outcome: Promise<RanOutcome>) => {
+const result = async (outcome: ReturnType<typeof runTask>) => {
   const ran = await outcome;
   if (ran.kind !== 'finished') throw new Error(JSON.stringify(ran));
   return JSON.parse(ran.text) as Json;
 };
-const error = async (outcome: Promise<RanOutcome>) => {
+const error = async (outcome: ReturnType<typeof runTask>) => {
   const ran = await outcome;
   if (ran.kind !== 'failed') throw new Error(JSON.stringify(ran));
   return { ...ran.error, retryable: ran.retryable };
