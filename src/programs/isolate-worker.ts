@@ -41,8 +41,13 @@ async function findProgram({ home }: IsolatedTask): Promise<Program> {
 }
 
 function makeContext(task: IsolatedTask): Context {
-  return { ...task.context, log: makeLog(task.lines), signal: never };
+  return { ...task.context, log: makeLog(task.lines), signal: never, snapshot: NO_SNAPSHOT };
 }
+
+const refuseSnapshot = (): never => {
+  throw new ProgramError('a program that says isolate has no snapshot');
+};
+const NO_SNAPSHOT = { get: async () => refuseSnapshot(), set: refuseSnapshot };
 
 function makeLog(lines: MessagePort): ProgramLog {
   const write = (level: keyof ProgramLog) => (message: string, fields?: Record<string, unknown>) =>

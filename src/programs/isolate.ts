@@ -17,7 +17,7 @@ export interface Home {
 }
 
 /** Of a context, what can be copied to a thread. */
-type PlainContext = Omit<Context, 'log' | 'signal'>;
+type PlainContext = Omit<Context, 'log' | 'signal' | 'snapshot'>;
 
 /** What a thread is told of an attempt. */
 export interface IsolatedTask {

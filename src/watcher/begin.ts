@@ -12,6 +12,7 @@ import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings
 import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
+import { makeSnapshot, type ReadSnapshot } from './snapshot.ts';
 import type { AttemptData } from './task-data.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
@@ -30,6 +31,7 @@ export interface BeginDeps extends ChildDeps {
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
+  readSnapshot: ReadSnapshot;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
 }
@@ -85,14 +87,21 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
     deps.registry.get(holding.prepared?.program ?? ''),
   );
   if ('error' in verdict) logFailure(deps.log, holding, verdict);
-  end(deps.holdings, holding, recordOf(holding, verdict, age));
+  const record = recordOf(holding, verdict, age);
+  const snapshot = ENDS_WELL.has(verdict.kind) ? holding.snapshot?.written() : null;
+  end(deps.holdings, holding, snapshot ? { ...record, snapshot } : record);
 }
 
-function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
+/** What a failed attempt set is forgotten: the next one begins where it did. */
+const ENDS_WELL: ReadonlySet<Verdict['kind']> = new Set(['finished', 'sleep', 'wait']);
+
+function attemptOf(holding: Holding, { log, findSecret, readSnapshot }: BeginDeps): Attempt {
   const { task, prepared } = holding;
   const { program, step, input, callback } = prepared!;
+  holding.snapshot = makeSnapshot(task.taskId, step, readSnapshot);
   return {
     program,
+    snapshot: holding.snapshot,
     parameters: task.parameters,
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),

@@ -5,6 +5,7 @@ import type { Registry } from '../programs/registry.ts';
 import { admitExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
 import { makeHinter } from '../sql/hinter.ts';
+import { readSnapshot } from '../sql/snapshots.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
 import { keepListening } from '../sql/ears.ts';
 import type { Hint } from '../sql/wake.ts';
@@ -154,6 +155,7 @@ function makeParts(options: WatcherOptions) {
   const beginNext = makeBegin({
     ...shared,
     findSecret: options.findSecret ?? (() => undefined),
+    readSnapshot: (flow, step) => readSnapshot(db.kysely, flow, step),
     isClosed: () => closing.closed,
   });
   const prepare = makePrepare(db, options.registry, `${options.publicUrl ?? ''}/tasks`);
