@@ -8,10 +8,13 @@ import { addRequestMetrics, countRegistrations } from '../src/metrics/server.ts'
 import { makeRegistrar } from '../src/registrar/registrar.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
+import { startHooks } from './hooks.ts';
 import type { Base } from './service.ts';
 
 export interface RegisterServer {
   address: string;
+  /** Tasks of these executions ended in this process. */
+  hear: (executions: string[]) => void;
   stop: () => Promise<void>;
 }
 
@@ -28,16 +31,26 @@ export async function startRegisterServer(
     hinter.hint(pool, priority);
   };
   const registrar = makeRegistrar({ db, wake });
+  const register = countRegistrations(metrics.registry, registrar.register);
+  const hooks = startHooks(base, { ...registrar, register }, metrics);
   const app = await makeApp({
     ...registrar,
-    register: countRegistrations(metrics.registry, registrar.register),
+    register,
+    hooks,
     readMetrics: metrics.read,
     observeRequest: addRequestMetrics(metrics.registry),
     hosts: ownHosts(settings),
     log,
   });
   const address = await serve(app, settings);
-  return { address, stop: () => stopServing(app) };
+  return {
+    address,
+    hear: hooks.hear,
+    async stop() {
+      await stopServing(app);
+      await hooks.stop();
+    },
+  };
 }
 
 /** While everybody on this machine may use it, no other name may lead to it. */

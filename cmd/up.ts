@@ -7,7 +7,7 @@ import { startDatabase } from './database.ts';
 import { guarded } from './exit.ts';
 import { makeOwnMetrics } from './counting.ts';
 import { openService } from './service.ts';
-import { startRegisterServer } from './serving.ts';
+import { startRegisterServer, type RegisterServer } from './serving.ts';
 import { makeOwnWatcher } from './watching.ts';
 import { addSettings, settingsOf } from './settings.ts';
 import { stopOnSignals } from './signals.ts';
@@ -50,8 +50,10 @@ async function startAll(
 ): Promise<void> {
   const base = await openService(settings, database.url, true);
   const metrics = makeOwnMetrics(base);
-  const watcher = await makeOwnWatcher(base, metrics);
+  let hear: RegisterServer['hear'] = () => {};
+  const watcher = await makeOwnWatcher(base, metrics, (executions) => hear(executions));
   const server = await startRegisterServer(base, metrics, (pool, priority) => watcher.hint(pool, priority));
+  hear = server.hear;
   const publicUrl = publicUrlOf(settings, server.address);
   const sampled = await insertSample(base.db, `${publicUrl}/echo`);
   await watcher.start();

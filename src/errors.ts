@@ -106,9 +106,15 @@ export const ERRORS = {
   ),
   PATH_INVALID: entry(400, (d: { reason: string }) => `The path cannot be read: ${d.reason}.`),
   BODY_TOO_LARGE: entry(413, (d: { limit: number }) => `The request body is larger than ${d.limit} bytes.`),
+  BODY_SLOW: entry(408, (d: { seconds: number }) => `The request body did not arrive within ${d.seconds} s.`),
   MEDIA_TYPE_UNSUPPORTED: entry(
     415,
-    (d: { mediaType: string }) => `Cannot read a body of type "${d.mediaType}": send application/json.`,
+    (d: { mediaType: string; known?: string }) =>
+      `Cannot read a body of type "${d.mediaType}": send ${d.known ?? 'application/json'}.`,
+  ),
+  HEADER_INVALID: entry(
+    400,
+    (d: { header: string; reason: string }) => `The header ${d.header} ${d.reason}.`,
   ),
   METHOD_NOT_ALLOWED: entry(
     405,
@@ -126,6 +132,34 @@ export const ERRORS = {
   QUEUE_FULL: entry(
     503,
     (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
+  ),
+  HOOK_CLOSED: entry(404, (d: { flow: string }) => `Flow ${d.flow} either does not exist or is inactive.`),
+  HOOK_SIGNATURE: entry(
+    403,
+    (d: { reason: string }) => `The call is not signed as it should be: ${d.reason}.`,
+  ),
+  HOOK_REPLAYED: entry<object>(403, () => 'This very call came before: sign a new one.'),
+  HOOK_RATE: entry(
+    429,
+    (d: { seconds: number }) => `The hook takes no more calls now: try again in ${d.seconds} s.`,
+  ),
+  HOOK_BUSY: entry<object>(
+    503,
+    () => 'As many calls as the hook takes at once are under way; try again in a moment.',
+  ),
+  HOOK_UNUSABLE: entry(
+    503,
+    (d: { flow: string }) =>
+      `The hook of "${d.flow}" cannot serve: its owner finds the reason in the server's log.`,
+  ),
+  HOOK_FAILED: entry(
+    502,
+    (d: { execution: string; status: string }) =>
+      `The execution "${d.execution}" did not end well: ${d.status}.`,
+  ),
+  HOOK_TIMEOUT: entry(
+    504,
+    (d: { execution: string }) => `The execution "${d.execution}" goes on; it did not answer in time.`,
   ),
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),

@@ -3,6 +3,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registrar } from '../registrar/registrar.ts';
+import type { Hooks } from '../triggers/hooks.ts';
 import { UmbelError } from '../errors.ts';
 import { makeErrorHandler } from './errors.ts';
 import { setHeaders } from './headers.ts';
@@ -16,6 +17,7 @@ import { addExecuteRoute } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
 import { addFlowRoutes } from './routes/flows.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addHookRoutes } from './routes/hooks.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
 
@@ -33,6 +35,7 @@ export interface HttpLog {
 }
 
 export interface AppDeps extends Registrar {
+  hooks: Hooks;
   log: HttpLog;
   /** The metrics of the process, in Prometheus's text form. Default: none. */
   readMetrics?: () => Promise<{ type: string; text: string }>;
@@ -78,6 +81,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   guardRoutes(app, { authenticate: deps.authenticate ?? (() => LOCAL_CALLER), hosts: deps.hosts });
   await addDocs(app);
   addRegisterRoute(app, deps);
+  addHookRoutes(app, deps);
   addFlowRoutes(app, deps);
   addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);

@@ -86,6 +86,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
+    if (!('places' in heard)) return;
     admitExecutions(db, [heard.places]).catch((error: unknown) =>
       log.debug({ err: error }, 'admission put off'),
     );

@@ -4,6 +4,7 @@ import { serve } from '../../src/http/serve.ts';
 import { defineFlow, defineProgram, Type, UmbelClient, UmbelHttpError } from '../../src/index.ts';
 import { makeRegistrar } from '../../src/registrar/registrar.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { makeNoHooks } from '../support/hooks.ts';
 import { startWatcher, stopWatchers } from '../support/watcher.ts';
 import { startServer } from '../unit/programs/local-server.ts';
 
@@ -33,7 +34,7 @@ beforeAll(async () => {
     db: database.db,
     wake: (pool, priority) => watcher.hint(pool, priority),
   });
-  app = await makeApp({ ...registrar, log });
+  app = await makeApp({ ...registrar, hooks: makeNoHooks(), log });
   client = new UmbelClient({ url: await serve(app, { host: '127.0.0.1', port: 0 }) });
 });
 afterAll(async () => {

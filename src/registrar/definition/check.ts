@@ -3,6 +3,7 @@
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import { findHookProblems } from './hook-problems.ts';
 import { Flow, FlowSettings, STEP_COLUMNS, Step as StepSchema, StepOptions } from './schema.ts';
 import { findShapeProblems } from './shape.ts';
 import { findUnsupported } from './supported.ts';
@@ -26,6 +27,7 @@ export function checkFlow(value: unknown): Checked {
     problems: [
       ...findShapeProblems(Flow, value, ''),
       ...checkFlowId(value),
+      ...findHookProblems(value),
       ...findUnsupported(value, Flow, '', ''),
       ...steps.flatMap((step, at) => refuseDots(asObject(step)['id'], `steps[${at}].id`)),
       ...steps.flatMap((step, at) => findUnsupported(step, StepSchema, 'steps', `steps[${at}]`)),
@@ -39,6 +41,7 @@ export function checkFlow(value: unknown): Checked {
 export function checkStored(steps: readonly Step[], settings: JsonObject | null): Problem[] {
   return [
     ...findShapeProblems(FlowSettings, settings ?? {}, ''),
+    ...findHookProblems(settings),
     ...findUnsupported(settings, FlowSettings, '', ''),
     ...steps.flatMap(({ options }, at) => checkOptions(options, `steps[${at}]`)),
     ...findProblems(steps),

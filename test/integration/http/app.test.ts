@@ -4,6 +4,7 @@ import { makeRegistrar } from '../../../src/registrar/registrar.ts';
 import { openDatabase, type Database } from '../../../src/sql/database.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { makeDoor, type Door } from '../../support/door.ts';
+import { makeNoHooks } from '../../support/hooks.ts';
 
 let database: TestDatabase;
 let door: Door;
@@ -15,7 +16,7 @@ async function start(options: { empty?: boolean } = {}) {
   door = await makeDoor(database.url);
   db = openDatabase({ url: door.url });
   const log = { warn: () => {}, error: () => {} };
-  app = await makeApp({ ...makeRegistrar({ db, wake: () => {} }), log });
+  app = await makeApp({ ...makeRegistrar({ db, wake: () => {} }), hooks: makeNoHooks(), log });
 }
 afterEach(async () => {
   await app.close();

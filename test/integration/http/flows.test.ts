@@ -2,13 +2,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeApp, type App } from '../../../src/http/app.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { makeNoHooks } from '../../support/hooks.ts';
 
 let database: TestDatabase;
 let app: App;
 beforeAll(async () => {
   database = await createDatabase();
   const log = { warn: () => {}, error: () => {} };
-  app = await makeApp({ ...makeRegistrar({ db: database.db, wake: () => {} }), log });
+  app = await makeApp({ ...makeRegistrar({ db: database.db, wake: () => {} }), hooks: makeNoHooks(), log });
 });
 afterAll(async () => {
   await app.close();

@@ -28,9 +28,18 @@ describe('the permission table', () => {
     expect((await app.inject({ method: 'HEAD', url: '/a' })).statusCode).toBe(200);
   });
 
-  it('makes nothing public but health and echo', () => {
+  it('makes nothing public but health, echo and webhooks, which ask for signatures themselves', () => {
     const open = Object.keys(PERMISSIONS).filter((name) => PERMISSIONS[name] === 'public');
-    expect(open).toEqual(['GET /healthz', 'GET /readyz', 'GET /echo', 'POST /echo']);
+    expect(open).toEqual([
+      'GET /healthz',
+      'GET /readyz',
+      'GET /echo',
+      'POST /echo',
+      'GET /hook/:flow',
+      'POST /hook/:flow',
+      'GET /hook/:flow/*',
+      'POST /hook/:flow/*',
+    ]);
   });
 });
 
