@@ -5,7 +5,7 @@ import type { Registrar } from '../src/registrar/registrar.ts';
 import { HOOKS, type Hint } from '../src/sql/wake.ts';
 import { bindHooks } from '../src/triggers/bind-hooks.ts';
 import type { Hooks } from '../src/triggers/hooks.ts';
-import { keepListening } from '../src/watcher/ears.ts';
+import { keepListening } from '../src/sql/ears.ts';
 import type { Base } from './service.ts';
 
 /** `stop` ends the listening. */

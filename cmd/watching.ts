@@ -32,7 +32,7 @@ export async function makeOwnWatcher(
   onSettled?: (executions: string[]) => void,
 ): Promise<Watcher> {
   const { settings, db, url, log } = base;
-  const { pool, workers, pollInterval, lease } = settings;
+  const { pool, workers, pollInterval, lease, publicUrl } = settings;
   const registry = await makeProgramRegistry(settings, {
     writeReply: (...reply) => writeReply(db, ...reply),
   });
@@ -47,6 +47,7 @@ export async function makeOwnWatcher(
     workers,
     pollInterval,
     lease,
+    publicUrl,
     release: manifest.version,
     onTurn(call, answer, ms) {
       count?.(call, answer, ms);

@@ -1,13 +1,8 @@
 // The catalogue of errors: every failure that reaches a person, with its HTTP status and its sentence.
 // Everybody throws `UmbelError`; http/ maps it to an answer, cmd/ to one line and an exit code.
 import type { Problem } from './dag/vocabulary.ts';
-
-interface Entry<D> {
-  status: number;
-  message: (details: D) => string;
-}
-
-const entry = <D>(status: number, message: (details: D) => string): Entry<D> => ({ status, message });
+import { entry, type Entry } from './error-entry.ts';
+import { HOOK_ERRORS } from './hook-errors.ts';
 
 export const ERRORS = {
   CONFIG_INVALID: entry(500, (d: { problems: string[] }) => lines('Bad settings', d.problems)),
@@ -57,12 +52,27 @@ export const ERRORS = {
   ),
   /** `report` is the server's own account: message, the line with a caret, detail and hint. */
   SQL_FAILED: entry(400, (d: { report: string }) => d.report),
-  FLOW_NOT_FOUND: entry<{ flow: string }>(404, () => 'no tasks registered'),
+  /** Registering says it in Flower's words, the repository of flows in Open Integration Hub's. */
+  FLOW_NOT_FOUND: entry(
+    404,
+    (d: { flow: string; text?: string | undefined }) => d.text ?? 'no tasks registered',
+  ),
+  FLOW_NOT_INACTIVE: entry(
+    409,
+    (d: { flow: string; status: string }) => `Flow is not inactive. Current status: ${d.status}`,
+  ),
+  FLOW_INVALID: entry(400, (d: { flow?: string | undefined; problems: Problem[] }) =>
+    lines('The flow is not valid', d.problems.map(problemLine)),
+  ),
   EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
   TASK_NOT_FOUND: entry(
     404,
     (d: { execution: string; step: string }) =>
       `The execution "${d.execution}" has no task of a step "${d.step}".`,
+  ),
+  CALLBACK_NOT_FOUND: entry<object>(
+    404,
+    () => 'No task waits for this callback: its token is unknown, or has been used.',
   ),
   EXECUTION_ENDED: entry(
     409,
@@ -88,7 +98,13 @@ export const ERRORS = {
     (d: { step: string; by: string[] }) =>
       `"${d.step}" is named by ${d.by.map((id) => `"${id}"`).join(', ')}: change them first, or detach it from them.`,
   ),
-  FLOW_EXISTS: entry(409, (d: { flow: string }) => `The flow id "${d.flow}" is taken: choose another.`),
+  SCHEDULE_NOT_FOUND: entry(404, (d: { flow: string }) => `"${d.flow}" has no cron, so it has no schedule.`),
+  SCHEDULE_INACTIVE: entry(
+    409,
+    (d: { flow: string; status: string }) =>
+      `The schedule of "${d.flow}" does not run: the flow is ${d.status}. Start it first.`,
+  ),
+  FLOW_EXISTS: entry<{ flow: string }>(409, () => 'Flow id is taken.'),
   EXECUTION_EXISTS: entry(
     409,
     (d: { execution: string }) =>
@@ -122,7 +138,10 @@ export const ERRORS = {
       `${d.method} is not allowed on ${d.path}: use ${d.allowed.join(' or ')}.`,
   ),
   ROUTE_NOT_FOUND: entry(404, (d: { method: string; path: string }) => `There is no ${d.method} ${d.path}.`),
-  NOT_ALLOWED: entry(403, (d: { permission: string }) => `This needs the permission "${d.permission}".`),
+  MISSING_PERMISSION: entry(
+    403,
+    (d: { permission: string }) => `This needs the permission "${d.permission}".`,
+  ),
   FOREIGN_PAGE: entry(403, (d: { reason: string }) => `The request is refused: ${d.reason}.`),
   DEFINITION_CHANGING: entry(
     503,
@@ -133,34 +152,7 @@ export const ERRORS = {
     503,
     (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
   ),
-  HOOK_CLOSED: entry(404, (d: { flow: string }) => `Flow ${d.flow} either does not exist or is inactive.`),
-  HOOK_SIGNATURE: entry(
-    403,
-    (d: { reason: string }) => `The call is not signed as it should be: ${d.reason}.`,
-  ),
-  HOOK_REPLAYED: entry<object>(403, () => 'This very call came before: sign a new one.'),
-  HOOK_RATE: entry(
-    429,
-    (d: { seconds: number }) => `The hook takes no more calls now: try again in ${d.seconds} s.`,
-  ),
-  HOOK_BUSY: entry<object>(
-    503,
-    () => 'As many calls as the hook takes at once are under way; try again in a moment.',
-  ),
-  HOOK_UNUSABLE: entry(
-    503,
-    (d: { flow: string }) =>
-      `The hook of "${d.flow}" cannot serve: its owner finds the reason in the server's log.`,
-  ),
-  HOOK_FAILED: entry(
-    502,
-    (d: { execution: string; status: string }) =>
-      `The execution "${d.execution}" did not end well: ${d.status}.`,
-  ),
-  HOOK_TIMEOUT: entry(
-    504,
-    (d: { execution: string }) => `The execution "${d.execution}" goes on; it did not answer in time.`,
-  ),
+  ...HOOK_ERRORS,
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),
 } as const;

@@ -1,4 +1,5 @@
 // The programs that come with the product; a new one is a file of its own and a line here.
+import { approvalWait } from './approval-wait.ts';
 import { echoParamTimeSleep } from './echo-param-time-sleep.ts';
 import { echoRandomTimeSleep } from './echo-random-time-sleep.ts';
 import { empty } from './empty.ts';
@@ -7,6 +8,7 @@ import { makeHttpPostRequest } from './http-post-request.ts';
 import { makeHttpRequest } from './http-request.ts';
 import type { CallOut } from './outbound.ts';
 import type { Program } from './program.ts';
+import { signalWait } from './signal-wait.ts';
 import { timerSleep } from './timer-sleep.ts';
 
 /** What programs do in the engine's own house. */
@@ -28,6 +30,8 @@ export function makeBuiltinPrograms(callOut: CallOut, { writeReply } = NO_SERVIC
     makeHttpRequest(callOut),
     timerSleep,
     makeHookReply(writeReply),
+    signalWait,
+    approvalWait,
     empty,
   ];
 }

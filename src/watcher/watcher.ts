@@ -6,8 +6,8 @@ import { admitExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
 import { makeHinter } from '../sql/hinter.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
+import { keepListening } from '../sql/ears.ts';
 import type { Hint } from '../sql/wake.ts';
-import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
@@ -21,7 +21,7 @@ import { runTask } from './run.ts';
 import { makeTimekeeper } from './timekeeper.ts';
 import { findTracer, traceExecutions, traceTasks } from './trace.ts';
 import type { OnTurn } from './turn.ts';
-import { makeWaker } from './waker.ts';
+import { makeWaker } from '../sql/waker.ts';
 
 export interface WatcherOptions {
   db: Database;
@@ -41,6 +41,8 @@ export interface WatcherOptions {
   lostLimit?: number;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
+  /** Address under which others reach the register server. */
+  publicUrl?: string;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
 }
@@ -156,7 +158,7 @@ function makeParts(options: WatcherOptions) {
     isClosed: () => closing.closed,
     onDelayed: (delay) => timekeeper.expect(delay),
   });
-  const prepare = makePrepare(db, registry);
+  const prepare = makePrepare(db, registry, `${options.publicUrl ?? ''}/tasks`);
   const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
   const close = () => {
     closing.closed = true;

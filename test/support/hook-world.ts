@@ -12,6 +12,7 @@ import { openDatabase, type Database } from '../../src/sql/database.ts';
 import { makeHinter } from '../../src/sql/hinter.ts';
 import { HOOKS, listenForHints } from '../../src/sql/wake.ts';
 import { bindHooks } from '../../src/triggers/bind-hooks.ts';
+import { makeSchedules } from '../../src/triggers/schedules.ts';
 import type { Hooks } from '../../src/triggers/hooks.ts';
 
 const SECRETS: Record<string, string> = {
@@ -34,7 +35,12 @@ export async function startHookServer(url: string, options: { deaf?: boolean } =
   const hinter = makeHinter(db, log);
   const registrar = makeRegistrar({ db, wake: (pool, priority) => hinter.hint(pool, priority) });
   const hooks = bindHooks({ db, ...registrar, findSecret: (name) => SECRETS[name], log });
-  const app = await makeApp({ ...registrar, hooks, log: { warn: () => {}, error: () => {} } });
+  const app = await makeApp({
+    ...registrar,
+    hooks,
+    schedules: makeSchedules(db),
+    log: { warn: () => {}, error: () => {} },
+  });
   const address = await serve(app, { host: '127.0.0.1', port: 0 });
   const lieDown = hooks.keepUp();
   const hear = (hint: object) => {

@@ -75,8 +75,8 @@ test('knows anchors and merge keys, so that steps can share what they have in co
   expect(readYaml(text)[0]?.flow?.steps[1]).toEqual({ id: 'y', program: 'empty', retry: 3, after: ['x'] });
 });
 
-/** What a webhook may say has rules that hardly any value of the right shape keeps. */
-function withoutBounds({ flowSettings, ...flow }: FlowDefinition): FlowDefinition {
+/** What a webhook and a schedule may say has rules that hardly any value of the right shape keeps. */
+function withoutBounds({ flowSettings, cron: _c, timezone: _z, ...flow }: FlowDefinition): FlowDefinition {
   if (flowSettings === undefined) return flow;
   const { auth: _a, rate: _r, timeout: _t, maxBytes: _m, ...webhooks } = flowSettings.webhooks ?? {};
   return { ...flow, flowSettings: { ...flowSettings, webhooks } };
