@@ -28,7 +28,7 @@ describe('the permission table', () => {
     expect((await app.inject({ method: 'HEAD', url: '/a' })).statusCode).toBe(200);
   });
 
-  it('makes nothing public but health, echo and webhooks, which ask for signatures themselves', () => {
+  it('makes nothing public but health, echo, webhooks, and what a token of its own opens', () => {
     const open = Object.keys(PERMISSIONS).filter((name) => PERMISSIONS[name] === 'public');
     expect(open).toEqual([
       'GET /healthz',
