@@ -135,6 +135,20 @@ export const BARS: Bar[] = [
     value: valueOf('http', 'register', 'requestsPerSecond'),
     atLeast: 15_000,
   },
+  ratioBar(
+    'hooks',
+    'of the register route with the same body',
+    ['hooks', 'webhook', 'requestsPerSecond'],
+    ['hooks', 'register', 'requestsPerSecond'],
+    0.8,
+  ),
+  {
+    shape: 'hooks',
+    text: 'synchronous, two steps, at rest, p50',
+    unit: 'ms',
+    value: valueOf('hooks', 'synchronous', 'restP50Ms'),
+    atMost: 10,
+  },
   {
     shape: 'latency',
     text: 'register → start in one process, of graphile-worker add → start, p50',

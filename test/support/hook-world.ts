@@ -18,6 +18,8 @@ import type { Hooks } from '../../src/triggers/hooks.ts';
 const SECRETS: Record<string, string> = {
   shop: '12345',
   old: 'rotated-out',
+  github: 'github-secret',
+  'github-old': 'github-old-secret',
   standard: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
 };
 

@@ -32,6 +32,11 @@ export async function openHook(db: Database, flow: string, webhooks: JsonObject 
   ]);
 }
 
+/** Makes a flow active that was defined with its settings. */
+export async function startFlow(db: Database, flow: string): Promise<void> {
+  await db.pool.query(`update ms_flow set status = 'active' where task_id = $1`, [flow]);
+}
+
 /** Makes the flow inactive, as stopping it does. */
 export async function closeHook(db: Database, flow: string): Promise<void> {
   await db.pool.query(`update ms_flow set status = 'inactive' where task_id = $1`, [flow]);
