@@ -1,57 +1,9 @@
 // What the product is held to: a figure, or the ratio of two, and the bar it must reach. One list, judged by run.ts.
-
-/** Gives the median of a case's figure, or undefined when it was not measured. */
-export type Find = (shape: string, name: string, figure: string) => number | undefined;
-
-export interface Bar {
-  shape: string;
-  /** What is compared with what. */
-  text: string;
-  unit: '×' | 'ms' | 'tasks/s' | 'requests/s' | '%' | 'MB' | '';
-  value: (find: Find) => number | undefined;
-  atLeast?: number;
-  atMost?: number;
-}
-
-export interface Judged {
-  shape: string;
-  text: string;
-  unit: string;
-  bar: string;
-  value: number | null;
-  /** null: not measured. */
-  met: boolean | null;
-}
-
-export function judgeBars(bars: Bar[], find: Find): Judged[] {
-  return bars.map(({ shape, text, unit, value, atLeast, atMost }) => {
-    const measured = value(find) ?? null;
-    const met =
-      measured === null ? null : measured >= (atLeast ?? -Infinity) && measured <= (atMost ?? Infinity);
-    const bar = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
-    return { shape, text, unit, bar, value: measured, met };
-  });
-}
-
-type Place = [shape: string, name: string, figure: string];
-
-const valueOf =
-  (...place: Place) =>
-  (find: Find) =>
-    find(...place);
-
-const ratioOf = (upper: Place, lower: Place) => (find: Find) => {
-  const [a, b] = [find(...upper), find(...lower)];
-  return a === undefined || b === undefined || b === 0 ? undefined : a / b;
-};
+import { ratioBar, ratioOf, valueOf, type Bar, type Place } from './bar.ts';
 
 const speed = (shape: string, name: string): Place => [shape, name, 'tasksPerSecond'];
 const CHAIN = speed('chain', 'umbel');
 const GRAPHILE = speed('flat', 'graphile-worker, localQueue 500');
-
-function ratioBar(shape: string, text: string, upper: Place, lower: Place, atLeast: number): Bar {
-  return { shape, text, unit: '×', value: ratioOf(upper, lower), atLeast };
-}
 
 function graphBars(shape: string): Bar[] {
   return [
@@ -83,6 +35,21 @@ function manyBars(name: string): Bar[] {
       value: valueOf('many', name, 'callerErrors'),
       atMost: 0,
     },
+  ];
+}
+
+function scheduleBars(name: string): Bar[] {
+  const bar = (text: string, figure: string, unit: Bar['unit'], atMost: number): Bar => ({
+    shape: 'schedules',
+    text: `${name}: ${text}`,
+    unit,
+    value: valueOf('schedules', name, figure),
+    atMost,
+  });
+  return [
+    bar('due → the first registered', 'firstMs', 'ms', 100),
+    bar('due → the last registered', 'lastMs', 'ms', 2_000),
+    bar('registered twice', 'doubled', '', 0),
   ];
 }
 
@@ -193,6 +160,8 @@ export const BARS: Bar[] = [
   ),
   ...manyBars('2 watchers'),
   ...manyBars('4 watchers'),
+  ...scheduleBars('1 scheduler'),
+  ...scheduleBars('3 schedulers'),
   {
     shape: 'real-work',
     text: 'of the arithmetic limit',

@@ -10,6 +10,7 @@ import { makeHinter } from '../src/sql/hinter.ts';
 import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
 import { startHooks } from './hooks.ts';
+import { makeOwnReconciler } from './reconciling.ts';
 import type { Base } from './service.ts';
 
 export interface RegisterServer {
@@ -31,7 +32,8 @@ export async function startRegisterServer(
     wakeOwn(pool, priority);
     hinter.hint(pool, priority);
   };
-  const registrar = makeRegistrar({ db, wake });
+  const reconciler = makeOwnReconciler(base);
+  const registrar = makeRegistrar({ db, wake, onMoving: reconciler.wake });
   const register = countRegistrations(metrics.registry, registrar.register);
   const hooks = startHooks(base, { ...registrar, register }, metrics);
   const app = await makeApp({
@@ -45,14 +47,13 @@ export async function startRegisterServer(
     log,
   });
   const address = await serve(app, settings);
-  return {
-    address,
-    hear: hooks.hear,
-    async stop() {
-      await stopServing(app);
-      await hooks.stop();
-    },
+  reconciler.start();
+  const stop = async () => {
+    await stopServing(app);
+    await hooks.stop();
+    await reconciler.stop();
   };
+  return { address, hear: hooks.hear, stop };
 }
 
 /** While everybody on this machine may use it, no other name may lead to it. */

@@ -10,6 +10,7 @@ import { writeReply } from '../src/sql/hook-replies.ts';
 import { startPruner } from '../src/watcher/pruner.ts';
 import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
 import type { Base } from './service.ts';
+import { makeStarter } from './starting.ts';
 
 /** The built-in programs and those of `--programs`. */
 export async function makeProgramRegistry(
@@ -32,13 +33,13 @@ export async function makeOwnWatcher(
   onSettled?: (executions: string[]) => void,
 ): Promise<Watcher> {
   const { settings, db, url, log } = base;
-  const { pool, workers, pollInterval, lease, publicUrl } = settings;
+  const { pool, workers, pollInterval, lease, publicUrl, findSecret } = settings;
   const registry = await makeProgramRegistry(settings, {
     writeReply: (...reply) => writeReply(db, ...reply),
   });
   const metering = metrics && { ...(await import('../src/metrics/watcher.ts')), registry: metrics.registry };
   const count = metering?.addTurnMetrics(metering.registry);
-  const watcher = makeWatcher({
+  const watcher: Watcher = makeWatcher({
     db,
     url,
     registry,
@@ -48,7 +49,9 @@ export async function makeOwnWatcher(
     pollInterval,
     lease,
     publicUrl,
+    startExecution: makeStarter(base, (pool, priority) => watcher.hint(pool, priority)),
     release: manifest.version,
+    findSecret,
     onTurn(call, answer, ms) {
       count?.(call, answer, ms);
       if (call.ended.length > 0) onSettled?.(call.ended.map(({ flow }) => flow));

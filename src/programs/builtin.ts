@@ -4,6 +4,7 @@ import { echoParamTimeSleep } from './echo-param-time-sleep.ts';
 import { echoRandomTimeSleep } from './echo-random-time-sleep.ts';
 import { empty } from './empty.ts';
 import { makeHookReply, type WriteReply } from './hook-reply.ts';
+import { flowExecute } from './flow-execute.ts';
 import { makeHttpPostRequest } from './http-post-request.ts';
 import { makeHttpRequest } from './http-request.ts';
 import type { CallOut } from './outbound.ts';
@@ -32,6 +33,7 @@ export function makeBuiltinPrograms(callOut: CallOut, { writeReply } = NO_SERVIC
     makeHookReply(writeReply),
     signalWait,
     approvalWait,
+    flowExecute,
     empty,
   ];
 }

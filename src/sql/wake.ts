@@ -4,13 +4,16 @@ import { Client } from 'pg';
 import type { Database } from './database.ts';
 
 /**
- * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, or schedules began,
- * changed or went on. On the channel of webhooks: the hook of a flow opened, closed or changed, or an execution answered its caller.
+ * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, schedules began,
+ * changed or went on, a flow or a component starts or stops, or components changed. On the channel of webhooks: the hook of a
+ * flow opened, closed or changed, or an execution answered its caller.
  */
 export type Hint =
   | { pool: string; priority: number }
   | { places: string }
   | { schedules: true }
+  | { moving: true }
+  | { components: true }
   | { hook: string }
   | { reply: string };
 

@@ -4,7 +4,6 @@ import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { JsonObject } from '../../../src/dag/vocabulary.ts';
 import { readYaml } from '../../../src/registrar/definition/yaml.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
@@ -69,7 +68,7 @@ test("a push is taken with GitHub's signature only, of the secret or the old one
   const [input] = await readInputs(database.db, 'github-push');
   expect(input).toMatchObject({
     body: { ref: 'refs/heads/main' },
-    headers: { 'x-github-event': 'push', 'x-hub-signature-256': '[redacted]' } as JsonObject,
+    headers: { 'x-github-event': 'push', 'x-hub-signature-256': '[redacted]' },
   });
   await expect.poll(calls).toEqual(['{"build":"main"}', '{"build":"main"}']);
 });
