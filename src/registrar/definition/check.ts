@@ -4,6 +4,7 @@ import { readCatches } from '../../dag/catch.ts';
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import { findHookProblems } from './hook-problems.ts';
 import { findCronProblem, findTimezoneProblem } from './cron.ts';
 import { findExpressionProblems } from './expressions.ts';
 import { Flow, FlowSettings, STEP_COLUMNS, Step as StepSchema, StepOptions } from './schema.ts';
@@ -30,6 +31,7 @@ export function checkFlow(value: unknown): Checked {
     problems: [
       ...findShapeProblems(Flow, value, ''),
       ...checkFlowId(value),
+      ...findHookProblems(value),
       ...checkTimes(asObject(value)),
       ...findUnsupported(value, Flow, '', ''),
       ...steps.flatMap((step, at) => refuseDots(asObject(step)['id'], `steps[${at}].id`)),
@@ -45,6 +47,7 @@ export function checkFlow(value: unknown): Checked {
 export function checkStored(steps: readonly Step[], settings: JsonObject | null): Problem[] {
   return [
     ...findShapeProblems(FlowSettings, settings ?? {}, ''),
+    ...findHookProblems(settings),
     ...findUnsupported(settings, FlowSettings, '', ''),
     ...steps.flatMap(({ options }, at) => checkOptions(options, `steps[${at}]`)),
     ...findProblems(steps),
