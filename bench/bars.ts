@@ -1,9 +1,13 @@
-// What the product is held to: a figure, or the ratio of two, and the bar it must reach. One list, judged by run.ts.
-import { ratioBar, ratioOf, valueOf, type Bar, type Place } from './bar.ts';
+// What the product is held to: the list of bars, judged by results.ts.
+import { type Bar, type Place, ratioOf, valueOf } from './judge.ts';
 
 const speed = (shape: string, name: string): Place => [shape, name, 'tasksPerSecond'];
 const CHAIN = speed('chain', 'umbel');
 const GRAPHILE = speed('flat', 'graphile-worker, localQueue 500');
+
+function ratioBar(shape: string, text: string, upper: Place, lower: Place, atLeast: number): Bar {
+  return { shape, text, unit: '×', value: ratioOf(upper, lower), atLeast };
+}
 
 function graphBars(shape: string): Bar[] {
   return [

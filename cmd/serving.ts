@@ -9,8 +9,8 @@ import { makeRegistrar } from '../src/registrar/registrar.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
 import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
-import { startHooks } from './hooks.ts';
 import { makeOwnReconciler } from './reconciling.ts';
+import { startHooks } from './hooks.ts';
 import type { Base } from './service.ts';
 
 export interface RegisterServer {
@@ -48,12 +48,15 @@ export async function startRegisterServer(
   });
   const address = await serve(app, settings);
   reconciler.start();
-  const stop = async () => {
-    await stopServing(app);
-    await hooks.stop();
-    await reconciler.stop();
+  return {
+    address,
+    hear: hooks.hear,
+    async stop() {
+      await stopServing(app);
+      await hooks.stop();
+      await reconciler.stop();
+    },
   };
-  return { address, hear: hooks.hear, stop };
 }
 
 /** While everybody on this machine may use it, no other name may lead to it. */

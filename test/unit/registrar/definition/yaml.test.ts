@@ -75,13 +75,6 @@ test('knows anchors and merge keys, so that steps can share what they have in co
   expect(readYaml(text)[0]?.flow?.steps[1]).toEqual({ id: 'y', program: 'empty', retry: 3, after: ['x'] });
 });
 
-/** What a webhook and a schedule may say has rules that hardly any value of the right shape keeps. */
-function withoutBounds({ flowSettings, cron: _c, timezone: _z, ...flow }: FlowDefinition): FlowDefinition {
-  if (flowSettings === undefined) return flow;
-  const { auth: _a, rate: _r, timeout: _t, maxBytes: _m, ...webhooks } = flowSettings.webhooks ?? {};
-  return { ...flow, flowSettings: { ...flowSettings, webhooks } };
-}
-
 /** The step as its place among the others allows: few random references would lead to a step, and in no circle. */
 function fitStep(
   { join, edges, ...step }: StepDefinition,
@@ -101,6 +94,13 @@ function fitStep(
     ...(join !== undefined && need <= after.length ? { join } : {}),
     ...(own.length === 0 ? {} : { edges: Object.fromEntries(own) }),
   };
+}
+
+/** What a webhook and a schedule may say has rules that hardly any value of the right shape keeps. */
+function withoutBounds({ flowSettings, cron: _c, timezone: _z, ...flow }: FlowDefinition): FlowDefinition {
+  if (flowSettings === undefined) return flow;
+  const { auth: _a, rate: _r, timeout: _t, maxBytes: _m, ...webhooks } = flowSettings.webhooks ?? {};
+  return { ...flow, flowSettings: { ...flowSettings, webhooks } };
 }
 
 describe('what is written', () => {

@@ -1,4 +1,4 @@
-// What a bar is: a figure, or the ratio of two, and what it must reach. Used by bars.ts and by who judges and prints them.
+// How figures are held against bars: a figure, or the ratio of two, and what it must reach. Used by bars.ts and results.ts.
 
 /** Gives the median of a case's figure, or undefined when it was not measured. */
 export type Find = (shape: string, name: string, figure: string) => number | undefined;
@@ -44,7 +44,3 @@ export const ratioOf = (upper: Place, lower: Place) => (find: Find) => {
   const [a, b] = [find(...upper), find(...lower)];
   return a === undefined || b === undefined || b === 0 ? undefined : a / b;
 };
-
-export function ratioBar(shape: string, text: string, upper: Place, lower: Place, atLeast: number): Bar {
-  return { shape, text, unit: '×', value: ratioOf(upper, lower), atLeast };
-}
