@@ -97,6 +97,9 @@ export const ERRORS = {
   DEFINITION_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
     lines(`The definition of "${d.flow}" is not valid`, d.problems.map(problemLine)),
   ),
+  INPUT_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
+    lines(`The input does not fit the inputSchema of "${d.flow}"`, d.problems.map(problemLine)),
+  ),
   BODY_MALFORMED: entry(400, (d: { reason: string }) => `The request body cannot be read: ${d.reason}.`),
   BODY_INVALID: entry(400, (d: { problems: Problem[] }) =>
     lines('The request body is not valid', d.problems.map(problemLine)),

@@ -89,7 +89,7 @@ describe('what is written', () => {
         expect(normalizeFlow(read!.flow!)).toEqual(flow);
       }),
     );
-  });
+  }, 60_000);
 
   test('is easy on the eyes', () => {
     const steps = [
