@@ -5,6 +5,7 @@ import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
+import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { Attempt, RanOutcome } from './run.ts';
@@ -12,7 +13,7 @@ import type { RunAttempt } from './run-attempt.ts';
 import type { AttemptData } from './task-data.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
-import type { Waker } from './waker.ts';
+import type { Waker } from '../sql/waker.ts';
 
 /** The value of a secret; undefined: there is none. */
 export type FindSecret = (name: string) => string | undefined;
@@ -72,7 +73,7 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   const verdict = judgeAttempt(
-    outcome,
+    waitForCallback(outcome, holding),
     holding.task,
     holding.prepared?.options ?? null,
     deps.registry.get(holding.prepared?.program ?? ''),
@@ -83,13 +84,14 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
 
 function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
   const { task, prepared } = holding;
-  const { program, step, input } = prepared!;
+  const { program, step, input, callback } = prepared!;
   return {
     program,
     parameters: task.parameters,
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
     delivered: task.delivered,
+    callback,
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },
@@ -100,9 +102,16 @@ function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
 }
 
 function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
-  const { data, scope } = prepared!;
+  const { data, scope, callback, options } = prepared!;
   if (data === null || scope === undefined) return undefined;
-  return { step: data, scope, findSecret, first: isFirst(task) };
+  return {
+    step: data,
+    scope: callback === null ? scope : { ...scope, callback },
+    findSecret,
+    first: isFirst(task),
+    // What the program returns counts for nothing then.
+    selects: !awaitsCallback(task, options),
+  };
 }
 
 /** Otherwise it goes on after a failure or a wait. */

@@ -5,7 +5,9 @@ import { isBareName } from '../expressions/step.ts';
 import type { Claimed, Ended } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
 import { readPrograms } from '../sql/plans.ts';
+import type { Callback } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
+import { issueCallbacks } from './callbacks.ts';
 import { gather } from './gather.ts';
 import { type Known, type KnownPlans, loadPlans } from './known-plans.ts';
 import { readTaskData } from './task-data.ts';
@@ -14,6 +16,8 @@ export interface Prepared extends Known {
   input: Json;
   /** What expressions see; undefined: the step has none. */
   scope: Scope | undefined;
+  /** Only of steps that await one. */
+  callback: Callback | null;
 }
 
 export interface Prepare {
@@ -21,14 +25,17 @@ export interface Prepare {
   (tasks: Claimed[], settled: Ended[]): Promise<Prepared[]>;
 }
 
-export function makePrepare(db: Database, registry: Registry): Prepare {
+/** `callbackUrl` is where others answer for a task, without the token. */
+export function makePrepare(db: Database, registry: Registry, callbackUrl: string): Prepare {
   const plans: KnownPlans = new Map();
   return async (tasks, settled) => {
     const programs = await findPrograms(db, plans, tasks);
     const gathered = await gather({ db, registry, plans }, tasks, programs, settled);
+    const callbacks = await issueCallbacks(db, callbackUrl, tasks, programs);
     return programs.map((known, i) => {
       const found = gathered.get(tasks[i]!);
-      return { ...known, input: found?.input ?? null, scope: found?.scope };
+      const callback = callbacks.get(tasks[i]!) ?? null;
+      return { ...known, input: found?.input ?? null, scope: found?.scope, callback };
     });
   };
 }

@@ -3,7 +3,7 @@
 import type { Delivered, Outcome, TaskError, Wait } from '../dag/outcome.ts';
 import type { Json, Problem } from '../dag/vocabulary.ts';
 import { ProgramError } from '../programs/program-error.ts';
-import type { Context, Program, ProgramLog, Signal } from '../programs/program.ts';
+import type { Callback, Context, Program, ProgramLog, Signal } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
 import { isLater } from '../programs/later.ts';
 import { isWaiting } from '../programs/wait-for.ts';
@@ -27,6 +27,8 @@ export interface Attempt {
   checkpoint?: Json;
   /** What the task waited for outside. */
   delivered?: Delivered | null;
+  /** Where others answer for the task, when its step awaits that. */
+  callback?: Callback | null;
   /** 1 for the first attempt. */
   attempt: number;
   idempotencyKey: string;
@@ -74,14 +76,12 @@ export async function runTask(
   try {
     const raw = parseParameters(attempt.parameters);
     const program = findProgram(registry, attempt);
-    const params = checkParameters(program, raw, attempt.redact);
     const { delivered, select } = attempt;
     if (delivered?.error) return { kind: 'failed', error: delivered.error, retryable: true };
-    const time = limits.timeout === undefined ? program.timeout : limits.timeout;
     const result =
       delivered && delivered.kind !== 'signal'
         ? delivered.value
-        : await runWithin(time, program, makeContext(attempt, params, program, stop), stop);
+        : await runProgram(program, raw, attempt, limits, stop);
     const chosen = select && isDone(result) ? await select(result, program.name) : result;
     return finish(program, chosen, attempt, limits.resultBytes ?? RESULT_LIMIT);
   } catch (thrown) {
@@ -115,6 +115,12 @@ function findProgram(registry: Registry, { program: name, execution, step }: Att
   return program;
 }
 
+function runProgram(program: Program, raw: unknown, attempt: Attempt, limits: Limits, stop: Stop): unknown {
+  const params = checkParameters(program, raw, attempt.redact);
+  const time = limits.timeout === undefined ? program.timeout : limits.timeout;
+  return runWithin(time, program, makeContext(attempt, params, program, stop), stop);
+}
+
 function checkParameters(program: Program, raw: unknown, redact: Redact | undefined): unknown {
   // A value that is cut short could not be told from anything else.
   const read = readParameters(program, raw, { showValues: redact === undefined });
@@ -133,6 +139,7 @@ function makeContext(attempt: Attempt, params: unknown, program: Program, stop: 
       return stop.signal;
     },
     checkpoint: attempt.checkpoint ?? null,
+    callback: attempt.callback ?? null,
     delivered: attempt.delivered ? readSignal(attempt.delivered) : null,
     attempt: attempt.attempt,
     idempotencyKey: attempt.idempotencyKey,

@@ -13,7 +13,7 @@ const DATA: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples
 /** What keeps it from being a schema, each with its place. */
 export function findSchemaProblems(schema: JsonObject, path: string): Problem[] {
   const { $schema: draft = DRAFT } = schema;
-  const meta = DRAFTS[String(draft)];
+  const meta = typeof draft === 'string' ? DRAFTS[draft] : undefined;
   if (meta === undefined) {
     const message = `is not a draft that is known (known: ${Object.keys(DRAFTS).join(', ')})`;
     return [{ path: `${path}.$schema`, message }];
