@@ -12,13 +12,15 @@ export interface PlannedTask {
   params: JsonObject | null;
   /** Exec seqs of the predecessors. */
   depends: string[];
+  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
+  wireOn: number;
 }
 
 /** The tasks of the given versions. */
 export async function readPlans(db: Database, versions: string[]): Promise<Map<string, PlannedTask[]>> {
   const { rows } = await db.pool.query<PlannedTask & { version: string }>({
     name: 'readPlans',
-    text: `select version, task_exec_seq seq, step, program, options, depends,
+    text: `select version, task_exec_seq seq, step, program, options, depends, wire_on "wireOn",
              case when position('\${{' in parameters::text) > 0 then parameters end params
            from ms_plan where version = any ($1) order by version, task_exec_seq`,
     values: [versions],
@@ -32,7 +34,7 @@ export async function readPlans(db: Database, versions: string[]): Promise<Map<s
 export async function readPrograms(
   db: Database,
   keys: { taskId: string; taskSeq: string }[],
-): Promise<(Pick<PlannedTask, 'step' | 'program' | 'options'> | null)[]> {
+): Promise<(Pick<PlannedTask, 'step' | 'program' | 'options' | 'wireOn'> | null)[]> {
   const { rows } = await db.pool.query<{
     step: string | null;
     program: string | null;
@@ -45,6 +47,6 @@ export async function readPrograms(
     values: [keys.map((k) => k.taskId), keys.map((k) => k.taskSeq)],
   });
   return rows.map((r) =>
-    r.program === null ? null : { step: r.step!, program: r.program, options: r.options },
+    r.program === null ? null : { step: r.step!, program: r.program, options: r.options, wireOn: 0 },
   );
 }

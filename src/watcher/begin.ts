@@ -102,11 +102,11 @@ function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
 }
 
 function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
-  const { data, scope, callback, options } = prepared!;
+  const { data, scope, options } = prepared!;
   if (data === null || scope === undefined) return undefined;
   return {
     step: data,
-    scope: callback === null ? scope : { ...scope, callback },
+    scope,
     findSecret,
     first: isFirst(task),
     // What the program returns counts for nothing then.
@@ -129,11 +129,20 @@ function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
   };
 }
 
-const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null, wait: null };
+const NOTHING = {
+  reason: null,
+  result: null,
+  error: null,
+  delay: null,
+  checkpoint: null,
+  wait: null,
+  chosen: null,
+};
 
 /** What the database records of a verdict. */
-function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, age: number): Ended {
-  const of = { flow, seq, attempt, age, ...NOTHING };
+function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): Ended {
+  const { flow, seq, attempt } = task;
+  const of = { flow, seq, attempt, age, ...NOTHING, wireOn: prepared?.wireOn ?? 0 };
   switch (verdict.kind) {
     case 'finished':
       return { ...of, status: 'finished', result: verdict.text };

@@ -11,6 +11,8 @@ export interface Known {
   program: string | null;
   step: string;
   options: JsonObject | null;
+  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
+  wireOn: number;
   /** null: the step has no expressions. */
   data: TaskData | null;
 }
@@ -37,9 +39,9 @@ export async function loadPlans(db: Database, plans: KnownPlans, tasks: Claimed[
 
 function know(planTasks: PlannedTask[]): KnownPlan {
   const seqs = new Map(planTasks.map(({ step, options, seq }) => [outputNameOf(step, options), seq]));
-  const tasks = planTasks.map(({ seq, step, program, options, params, depends }) => {
+  const tasks = planTasks.map(({ seq, step, program, options, wireOn, params, depends }) => {
     const data = readTaskData({ options, params }, seqs);
-    return [seq, { step, program, options, data, depends }] as const;
+    return [seq, { step, program, options, wireOn, data, depends }] as const;
   });
   return { seqs, tasks: new Map(tasks) };
 }

@@ -14,10 +14,10 @@ import { readTaskData } from './task-data.ts';
 
 export interface Prepared extends Known {
   input: Json;
-  /** What expressions see; undefined: the step has none. */
-  scope: Scope | undefined;
   /** Only of steps that await one. */
   callback: Callback | null;
+  /** What expressions see; undefined: the step has none. */
+  scope: Scope | undefined;
 }
 
 export interface Prepare {
@@ -35,7 +35,8 @@ export function makePrepare(db: Database, registry: Registry, callbackUrl: strin
     return programs.map((known, i) => {
       const found = gathered.get(tasks[i]!);
       const callback = callbacks.get(tasks[i]!) ?? null;
-      return { ...known, input: found?.input ?? null, scope: found?.scope, callback };
+      const scope = found?.scope && callback !== null ? { ...found.scope, callback } : found?.scope;
+      return { ...known, input: found?.input ?? null, callback, scope };
     });
   };
 }
@@ -51,7 +52,7 @@ async function findPrograms(db: Database, plans: KnownPlans, tasks: Claimed[]): 
 }
 
 function unknownOf(task: Claimed): Known {
-  return { step: task.taskSeq, program: null, options: null, data: null };
+  return { step: task.taskSeq, program: null, options: null, wireOn: 0, data: null };
 }
 
 /** Who inserts rows by hand writes the expressions into them. */

@@ -93,6 +93,12 @@ export async function runTask(
   }
 }
 
+function runProgram(program: Program, raw: unknown, attempt: Attempt, limits: Limits, stop: Stop): unknown {
+  const params = checkParameters(program, raw, attempt.redact);
+  const time = limits.timeout === undefined ? program.timeout : limits.timeout;
+  return runWithin(time, program, makeContext(attempt, params, program, stop), stop);
+}
+
 function parseParameters(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -113,12 +119,6 @@ function findProgram(registry: Registry, { program: name, execution, step }: Att
   const program = registry.get(name);
   if (!program) throw refuse('UnknownProgramError', registry.describeUnknown(name));
   return program;
-}
-
-function runProgram(program: Program, raw: unknown, attempt: Attempt, limits: Limits, stop: Stop): unknown {
-  const params = checkParameters(program, raw, attempt.redact);
-  const time = limits.timeout === undefined ? program.timeout : limits.timeout;
-  return runWithin(time, program, makeContext(attempt, params, program, stop), stop);
 }
 
 function checkParameters(program: Program, raw: unknown, redact: Redact | undefined): unknown {

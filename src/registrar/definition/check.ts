@@ -1,5 +1,6 @@
 // The one validator of definitions: shape, what this version runs, and the graph, everything at once.
 // Called for what the API and YAML bring (checkFlow) and for what the rows say when they are registered (checkStored).
+import { readCatches } from '../../dag/catch.ts';
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
@@ -130,9 +131,15 @@ function toLenientRow(value: unknown, at: number): Step {
 function findMissing(steps: unknown[]): ReadonlySet<string> {
   const rows = steps.map(toLenientRow);
   const known = new Set([ALL, ...rows.map(nameOf)]);
-  const paths = rows.flatMap(({ after, before }, at) => [
+  const paths = rows.flatMap(({ after, before, options }, at) => [
     ...listUnknown(after, known, `steps[${at}].after`),
     ...listUnknown(before, known, `steps[${at}].before`),
+    ...Object.keys(asObject(options?.['edges'])).flatMap((name) =>
+      known.has(name) ? [] : [`steps[${at}].edges.${name}`],
+    ),
+    ...readCatches(options).flatMap(({ goto }, entry) =>
+      goto === null || known.has(goto) ? [] : [`steps[${at}].catch[${entry}].goto`],
+    ),
   ]);
   return new Set(paths);
 }
