@@ -60,6 +60,8 @@ CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_
 CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE TRIGGER umbel_child_deleted AFTER DELETE ON public.kr_flow_stat FOR EACH ROW WHEN ((old.parent_flow_id IS NOT NULL)) EXECUTE FUNCTION umbel_child_ended();
+CREATE TRIGGER umbel_child_ended AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.parent_flow_id IS NOT NULL) AND (new.flow_status <> old.flow_status) AND (new.flow_status = ANY (ARRAY['success'::text, 'failed'::text, 'aborted'::text, 'compensation_failed'::text])))) EXECUTE FUNCTION umbel_child_ended();
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
@@ -166,7 +168,6 @@ CREATE TABLE kr_wait (
   beat double precision,
   since_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT kr_wait_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
-  CONSTRAINT kr_wait_token_key UNIQUE (token),
   CONSTRAINT kr_wait_kind_check CHECK ((kind = ANY (ARRAY['signal'::text, 'callback'::text, 'sub_execution'::text])))
 );
 COMMENT ON TABLE kr_wait IS 'what a task at 2 waits for; the reason of the task says which';
@@ -175,6 +176,7 @@ COMMENT ON COLUMN kr_wait.name IS 'of the signal';
 COMMENT ON COLUMN kr_wait.fallback IS 'what is delivered when the time is over; null: a TimeoutError';
 COMMENT ON COLUMN kr_wait.early IS 'what came before the task stood waiting';
 COMMENT ON COLUMN kr_wait.beat IS 'milliseconds: without a sign of life for so long it is over';
+CREATE UNIQUE INDEX kr_wait_token ON public.kr_wait USING btree (token);
 
 CREATE TABLE kr_watcher (
   watcher_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -604,6 +606,47 @@ begin
   return 'kept';
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_child_ended()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  child constant text := old.task_flow_id;
+  message constant jsonb := jsonb_build_object('kind', 'sub_execution', 'execution', child);
+  wait record;
+begin
+  select w.task_flow_id flow, w.task_exec_seq seq into wait from kr_wait w where w.token = child and w.kind = 'sub_execution' and w.early is null;
+  if not found then return null; end if;
+  perform 1 from kr_task_stat t where t.task_flow_id = wait.flow and t.task_exec_seq = wait.seq for update;
+  if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message]) = 0 then
+    update kr_wait w set early = message where w.token = child and w.kind = 'sub_execution';
+  end if;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_claim_schedules_v1(up_to timestamp with time zone, most integer)
+ RETURNS TABLE(flow character varying, tenant text, cron character varying, timezone character varying, "decidedTo" timestamp with time zone, policy jsonb)
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+begin
+  return query select s.task_id, f.tenant, s.cron, s.timezone, s.decided_to, f.settings #> '{flowSettings,schedule}'
+    from ms_schedule s join ms_flow f on f.task_id = s.task_id
+    where not s.paused and coalesce(s.due_execution, '-infinity') <= up_to and f.status = 'active'
+    order by coalesce(s.due_execution, '-infinity') limit most for update of s, f skip locked;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[], failed boolean[])
  RETURNS SETOF character varying
  LANGUAGE plpgsql
@@ -880,7 +923,7 @@ begin
   end if;
   new.watcher_id := null;
   delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
-  delete from kr_wait w where w.task_flow_id = old.task_flow_id and w.task_exec_seq = old.task_exec_seq;
+  perform umbel_wait_no_more(old.task_flow_id, old.task_exec_seq, old.exec_status in (1, 2));
   new.delivered := null;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
@@ -1144,7 +1187,7 @@ AS $function$
     group by 1, 2, 3
 $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[])
+CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[], parents text[], parent_seqs numeric[], timeouts double precision[])
  RETURNS TABLE(ordinal integer, outcome text, task_flow_id character varying)
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
@@ -1159,16 +1202,16 @@ declare
   limited text[];
 begin
   return query with given as (
-    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers)
-      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, ordinal)
+    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers, parents, parent_seqs, timeouts)
+      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
     select g.*, f.max_running, p.roots from given g
     cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
     where p.roots > 0
   ), execution as (
-    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, registered_ts, place, active)
-    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, now(), case when f.max_running is not null then 0 end,
+    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active)
+    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, f.parent, f.parent_seq, now() + f.timeout * interval '1 millisecond', now(), case when f.max_running is not null then 0 end,
            f.roots
     from fresh f
     order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
@@ -1403,6 +1446,25 @@ begin
   delete from kr_wait;
   delete from kr_signal;
   return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_wait_no_more(execution text, seq numeric, unfinished boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  child text;
+begin
+  for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
+      returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
+    continue when child is null;
+    update kr_flow_stat f set flow_status = 'aborted' where f.task_flow_id = child and f.flow_status in ('open', 'paused');
+  end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_wait_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], timeouts double precision[], waits jsonb[])

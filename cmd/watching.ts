@@ -9,6 +9,7 @@ import { makeRegistry, type Registry } from '../src/programs/registry.ts';
 import { startPruner } from '../src/watcher/pruner.ts';
 import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
 import type { Base } from './service.ts';
+import { makeStarter } from './starting.ts';
 
 /** The built-in programs and those of `--programs`. */
 export async function makeProgramRegistry({ programs, outboundAllow }: Settings): Promise<Registry> {
@@ -27,7 +28,7 @@ export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Wat
   const { pool, workers, pollInterval, lease, publicUrl, findSecret } = settings;
   const registry = await makeProgramRegistry(settings);
   const metering = metrics && { ...(await import('../src/metrics/watcher.ts')), registry: metrics.registry };
-  const watcher = makeWatcher({
+  const watcher: Watcher = makeWatcher({
     db,
     url,
     registry,
@@ -37,6 +38,7 @@ export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Wat
     pollInterval,
     lease,
     publicUrl,
+    startExecution: makeStarter(base, (pool, priority) => watcher.hint(pool, priority)),
     release: manifest.version,
     findSecret,
     ...(metering ? { onTurn: metering.addTurnMetrics(metering.registry) } : {}),

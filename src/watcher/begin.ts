@@ -7,8 +7,10 @@ import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
 import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
+import { type ChildDeps, startChild } from './children.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
-import type { Attempt, RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
+import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
 import type { AttemptData } from './task-data.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
@@ -18,7 +20,7 @@ import type { Waker } from '../sql/waker.ts';
 /** The value of a secret; undefined: there is none. */
 export type FindSecret = (name: string) => string | undefined;
 
-export interface BeginDeps {
+export interface BeginDeps extends ChildDeps {
   registry: Registry;
   holdings: Holdings;
   ahead: Ahead;
@@ -60,7 +62,11 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   begin(deps.holdings, holding, stop, performance.now());
   void deps
     .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
-    .then((outcome) => settle(deps, holding, outcome))
+    .then((outcome) =>
+      outcome.kind === 'start'
+        ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
+        : settle(deps, holding, outcome),
+    )
     .then(beginNext)
     .then(() => deps.waker.wake());
 }

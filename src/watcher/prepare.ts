@@ -8,6 +8,7 @@ import { readPrograms } from '../sql/plans.ts';
 import type { Callback } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import { issueCallbacks } from './callbacks.ts';
+import { resolveChildren } from './children.ts';
 import { gather } from './gather.ts';
 import { type Known, type KnownPlans, loadPlans } from './known-plans.ts';
 import { readTaskData } from './task-data.ts';
@@ -30,6 +31,7 @@ export function makePrepare(db: Database, registry: Registry, callbackUrl: strin
   const plans: KnownPlans = new Map();
   return async (tasks, settled) => {
     const programs = await findPrograms(db, plans, tasks);
+    await resolveChildren(db, tasks);
     const gathered = await gather({ db, registry, plans }, tasks, programs, settled);
     const callbacks = await issueCallbacks(db, callbackUrl, tasks, programs);
     return programs.map((known, i) => {

@@ -9,7 +9,9 @@ import { fillTemplate } from '../expressions/template.ts';
 import type { Registry } from '../programs/registry.ts';
 import { makeRedact } from './redact.ts';
 import { RESULT_LIMIT, writeJson } from './result.ts';
-import { type Attempt, type Limits, type RanOutcome, refuse, runTask } from './run.ts';
+import type { RanOutcome, StartOutcome } from './ran.ts';
+import { refuse } from './refuse.ts';
+import { type Attempt, type Limits, runTask } from './run.ts';
 import type { Stop } from './stop.ts';
 import { describeError } from './task-error.ts';
 import type { AttemptData, TaskData } from './task-data.ts';
@@ -19,7 +21,7 @@ export type RunAttempt = (
   attempt: Attempt,
   limits?: Limits,
   stop?: Stop,
-) => Promise<RanOutcome>;
+) => Promise<RanOutcome | StartOutcome>;
 
 export const runAttempt: RunAttempt = (registry, attempt, limits, stop) =>
   attempt.data === undefined
@@ -32,7 +34,7 @@ async function runWithData(
   data: AttemptData,
   limits?: Limits,
   stop?: Stop,
-): Promise<RanOutcome> {
+): Promise<RanOutcome | StartOutcome> {
   const { step } = data;
   const secrets = findSecrets(attempt, data);
   const redact = secrets === undefined ? undefined : makeRedact(Object.values(secrets));
