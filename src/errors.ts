@@ -107,6 +107,16 @@ export const ERRORS = {
     (d: { execution: string; step: string }) =>
       `The task "${d.step}" of the execution "${d.execution}" has finished, so there is nothing to skip.`,
   ),
+  NOT_FINISHED: entry(
+    409,
+    (d: { execution: string; step: string; state: string }) =>
+      `The task "${d.step}" of the execution "${d.execution}" has not finished: ${d.state}.`,
+  ),
+  TASK_FAILED: entry(
+    422,
+    (d: { execution: string; step: string; reason: string }) =>
+      `The task "${d.step}" of the execution "${d.execution}" failed: ${d.reason}`,
+  ),
   STEP_NOT_FOUND: entry(
     404,
     (d: { flow: string; step: string; near: string }) => `"${d.flow}" has no step "${d.step}"${d.near}.`,
