@@ -4,6 +4,7 @@ import { readCatches } from '../../dag/catch.ts';
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import { findHookProblems } from './hook-problems.ts';
 import { findCronProblem, findTimezoneProblem } from './cron.ts';
 import { findExpressionProblems } from './expressions.ts';
 import { findSchemaProblems } from './input-schema.ts';
@@ -34,6 +35,7 @@ export function checkFlow(value: unknown): Checked {
     problems: [
       ...findShapeProblems(Flow, value, ''),
       ...checkFlowId(value),
+      ...findHookProblems(value),
       ...checkTimes(asObject(value)),
       ...findUnsupported(value, Flow, '', ''),
       ...steps.flatMap((step, at) => refuseDots(asObject(step)['id'], `steps[${at}].id`)),
@@ -57,6 +59,7 @@ function toProblem({ path, message }: Problem): Problem {
 export function checkStored(steps: readonly Step[], settings: JsonObject | null): Problem[] {
   return [
     ...findShapeProblems(FlowSettings, settings ?? {}, ''),
+    ...findHookProblems(settings),
     ...findUnsupported(settings, FlowSettings, '', ''),
     ...steps.flatMap(({ options }, at) => checkOptions(options, `steps[${at}]`)),
     ...findProblems(steps),

@@ -3,6 +3,7 @@ import { makeApp, type App } from '../../../src/http/app.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
 import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { makeNoHooks } from '../../support/hooks.ts';
 
 let database: TestDatabase;
 let app: App;
@@ -11,6 +12,7 @@ beforeAll(async () => {
   const log = { warn: () => {}, error: () => {} };
   app = await makeApp({
     ...makeRegistrar({ db: database.db, wake: () => {} }),
+    hooks: makeNoHooks(),
     schedules: makeSchedules(database.db),
     log,
   });

@@ -96,6 +96,13 @@ function fitStep(
   };
 }
 
+/** What a webhook and a schedule may say has rules that hardly any value of the right shape keeps. */
+function withoutBounds({ flowSettings, cron: _c, timezone: _z, ...flow }: FlowDefinition): FlowDefinition {
+  if (flowSettings === undefined) return flow;
+  const { auth: _a, rate: _r, timeout: _t, maxBytes: _m, ...webhooks } = flowSettings.webhooks ?? {};
+  return { ...flow, flowSettings: { ...flowSettings, webhooks } };
+}
+
 describe('what is written', () => {
   const flows = (valuesOf(publishSchema()) as fc.Arbitrary<FlowDefinition>).map((flow) => ({
     ...flow,
@@ -105,7 +112,7 @@ describe('what is written', () => {
   test('reads back as the same flow', () => {
     fc.assert(
       fc.property(flows, (value) => {
-        const flow = normalizeFlow(value);
+        const flow = normalizeFlow(withoutBounds(value));
         const { problems, missing } = checkFlow(flow);
         fc.pre(problems.length + missing.length === 0);
         const [read] = readYaml(writeYaml(flow));
