@@ -102,6 +102,16 @@ export const ERRORS = {
     (d: { execution: string; step: string }) =>
       `The task "${d.step}" of the execution "${d.execution}" has finished, so there is nothing to skip.`,
   ),
+  NOT_FINISHED: entry(
+    409,
+    (d: { execution: string; step: string; state: string }) =>
+      `The task "${d.step}" of the execution "${d.execution}" has not finished: ${d.state}.`,
+  ),
+  TASK_FAILED: entry(
+    422,
+    (d: { execution: string; step: string; reason: string }) =>
+      `The task "${d.step}" of the execution "${d.execution}" failed: ${d.reason}`,
+  ),
   STEP_NOT_FOUND: entry(
     404,
     (d: { flow: string; step: string; near: string }) => `"${d.flow}" has no step "${d.step}"${d.near}.`,
@@ -130,6 +140,9 @@ export const ERRORS = {
   ),
   DEFINITION_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
     lines(`The definition of "${d.flow}" is not valid`, d.problems.map(problemLine)),
+  ),
+  INPUT_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
+    lines(`The input does not fit the inputSchema of "${d.flow}"`, d.problems.map(problemLine)),
   ),
   BODY_MALFORMED: entry(400, (d: { reason: string }) => `The request body cannot be read: ${d.reason}.`),
   BODY_INVALID: entry(400, (d: { problems: Problem[] }) =>

@@ -77,6 +77,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'POST /flows/:flow/executions': 'executions.start',
   'GET /executions': 'executions.read',
   'GET /executions/:id': 'executions.read',
+  'GET /executions/:id/tasks/:step/result': 'executions.read',
   'POST /executions/:id/pause': 'executions.control',
   'POST /executions/:id/resume': 'executions.control',
   'POST /executions/:id/abort': 'executions.control',
