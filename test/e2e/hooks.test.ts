@@ -1,31 +1,55 @@
 import { createHmac } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { createDatabase } from '../support/database.ts';
-import { defineFlow } from '../support/flows.ts';
-import { closeHook, openHook } from '../support/hooks.ts';
 import { startRegister, startWatch, until } from '../support/service.ts';
 
 test('a signed synchronous hook is answered by a flow that runs in another process', async () => {
   const database = await createDatabase();
   onTestFinished(database.drop);
-  await defineFlow(database.db, 'quote', [
-    { program: 'empty' },
-    { program: 'hook.reply', params: { status: 201, body: { price: 12 } } },
-    { program: 'empty' },
-  ]);
-  await openHook(database.db, 'quote', {
-    mode: 'sync',
-    auth: { type: 'hmac', secrets: ['my-shop'], encoding: 'hex' },
-  });
   const env = { DATABASE_URL: database.url };
   const [one, other] = await Promise.all([
     startRegister({ ...env, SECRET_MY_SHOP: 's3cret' }),
     startRegister({ ...env, SECRET_MY_SHOP: 's3cret' }),
     startWatch(env),
   ]);
+  const flow = {
+    id: 'team/quote',
+    flowSettings: {
+      webhooks: { mode: 'sync', auth: { type: 'hmac', secrets: ['my-shop'], encoding: 'hex' } },
+    },
+    graph: {
+      nodes: [
+        { id: 'look-up', componentId: 'program', function: 'empty' },
+        {
+          id: 'answer',
+          componentId: 'hook',
+          function: 'reply',
+          fields: { status: 201, body: { price: 12 } },
+        },
+        { id: 'book', componentId: 'program', function: 'empty' },
+      ],
+      edges: [
+        { source: 'look-up', target: 'answer' },
+        { source: 'answer', target: 'book' },
+      ],
+    },
+  };
+  const ask = async (url: string, init: RequestInit = {}) => {
+    const answer = await fetch(`${one.address}${url}`, init);
+    return (await answer.json()) as { data: { status: string; hookUrl: string } };
+  };
+  const headers = { 'content-type': 'application/json' };
+  const { hookUrl } = (await ask('/flows', { method: 'POST', headers, body: JSON.stringify(flow) })).data;
+  expect(hookUrl).toBe(`${one.address}/hook/team%2Fquote`);
+  expect((await fetch(hookUrl, { method: 'HEAD' })).status).toBe(404);
+  await ask('/flows/team%2Fquote/start', { method: 'POST' });
+  await until(
+    async () => (await ask('/flows/team%2Fquote')).data.status,
+    (status) => status === 'active',
+  );
   const body = '{"item":"tea"}';
   const call = (address: string, secret: string) =>
-    fetch(`${address}/hook/quote`, {
+    fetch(`${address}/hook/team%2Fquote`, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
@@ -41,7 +65,8 @@ test('a signed synchronous hook is answered by a flow that runs in another proce
   const metrics = await (await fetch(`${one.address}/metrics`)).text();
   expect(metrics).toContain('umbel_hook_calls_total{outcome="registered"} 1');
   expect(metrics).toContain('umbel_hook_calls_total{outcome="hook_signature"} 1');
-  await closeHook(database.db, 'quote');
+  await ask('/flows/team%2Fquote/stop', { method: 'POST' });
+  expect((await call(one.address, 's3cret')).status).toBe(404);
   for (const { address } of [one, other])
     await until(
       async () => (await call(address, 's3cret')).status,
