@@ -12,6 +12,7 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'cron',
   'timezone',
   'flowSettings',
+  'deadline',
   'defaults',
   'defaults.priority',
   'defaults.pool',
