@@ -631,6 +631,24 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_claim_schedules_v1(up_to timestamp with time zone, most integer)
+ RETURNS TABLE(flow character varying, tenant text, cron character varying, timezone character varying, "decidedTo" timestamp with time zone, policy jsonb)
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+begin
+  return query select s.task_id, f.tenant, s.cron, s.timezone, s.decided_to, f.settings #> '{flowSettings,schedule}'
+    from ms_schedule s join ms_flow f on f.task_id = s.task_id
+    where not s.paused and coalesce(s.due_execution, '-infinity') <= up_to and f.status = 'active'
+    order by coalesce(s.due_execution, '-infinity') limit most for update of s, f skip locked;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[], failed boolean[])
  RETURNS SETOF character varying
  LANGUAGE plpgsql

@@ -9,6 +9,7 @@ import { makeRegistrar } from '../src/registrar/registrar.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
 import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
+import { makeOwnReconciler } from './reconciling.ts';
 import type { Base } from './service.ts';
 
 export interface RegisterServer {
@@ -28,7 +29,8 @@ export async function startRegisterServer(
     wakeOwn(pool, priority);
     hinter.hint(pool, priority);
   };
-  const registrar = makeRegistrar({ db, wake });
+  const reconciler = makeOwnReconciler(base);
+  const registrar = makeRegistrar({ db, wake, onMoving: reconciler.wake });
   const app = await makeApp({
     ...registrar,
     schedules: makeSchedules(db),
@@ -39,7 +41,12 @@ export async function startRegisterServer(
     log,
   });
   const address = await serve(app, settings);
-  return { address, stop: () => stopServing(app) };
+  reconciler.start();
+  const stop = async () => {
+    await stopServing(app);
+    await reconciler.stop();
+  };
+  return { address, stop };
 }
 
 /** While everybody on this machine may use it, no other name may lead to it. */

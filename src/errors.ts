@@ -66,6 +66,24 @@ export const ERRORS = {
     409,
     (d: { flow: string; status: string }) => `Flow is not inactive. Current status: ${d.status}`,
   ),
+  COMPONENT_NOT_FOUND: entry(404, (d: { component: string }) => `No component has the id "${d.component}".`),
+  COMPONENT_EXISTS: entry(
+    409,
+    (d: { component: string }) => `There is a component "${d.component}" already: choose another id.`,
+  ),
+  COMPONENT_INVALID: entry(400, (d: { problems: Problem[] }) =>
+    lines('The component is not valid', d.problems.map(problemLine)),
+  ),
+  COMPONENT_NOT_INACTIVE: entry(
+    409,
+    (d: { component: string; status: string }) =>
+      `The component "${d.component}" is ${d.status}: stop it first.`,
+  ),
+  COMPONENT_NOT_GLOBAL: entry(
+    409,
+    (d: { component: string }) =>
+      `The component "${d.component}" is not global: it starts and stops with its flows.`,
+  ),
   FLOW_INVALID: entry(400, (d: { flow?: string | undefined; problems: Problem[] }) =>
     lines('The flow is not valid', d.problems.map(problemLine)),
   ),

@@ -4,10 +4,15 @@ import { Client } from 'pg';
 import type { Database } from './database.ts';
 
 /**
- * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, or schedules began,
- * changed or went on.
+ * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, schedules began,
+ * changed or went on, a flow or a component starts or stops, or components changed.
  */
-export type Hint = { pool: string; priority: number } | { places: string } | { schedules: true };
+export type Hint =
+  | { pool: string; priority: number }
+  | { places: string }
+  | { schedules: true }
+  | { moving: true }
+  | { components: true };
 
 const CHANNEL = 'umbel';
 
