@@ -608,6 +608,27 @@ begin
   return 'kept';
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_checkpoint_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], checkpoints jsonb[])
+ RETURNS SETOF integer
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  return query with free as materialized (
+    select u.*, k.tid from unnest(flows, seqs, attempts, checkpoints) with ordinality u(flow, seq, attempt, checkpoint, ordinal)
+    cross join lateral (
+      select t.ctid tid from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt for no key update skip locked) k
+  )
+  update kr_task_stat t set checkpoint = f.checkpoint, revision = t.revision + 1
+    from free f where t.ctid = f.tid
+    returning f.ordinal::int - 1;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_child_ended()
  RETURNS trigger
  LANGUAGE plpgsql

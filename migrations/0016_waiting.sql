@@ -288,6 +288,22 @@ begin
   perform umbel_wire(execution);
 end $$;
 
+-- Keeps what running programs of a watcher left for the next attempt, but for rows that somebody keeps locked. Answers what it kept, by position.
+create function umbel_checkpoint_v1(watcher int, flows text[], seqs numeric[], attempts int[], checkpoints jsonb[]) returns setof int language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+begin
+  return query with free as materialized (
+    select u.*, k.tid from unnest(flows, seqs, attempts, checkpoints) with ordinality u(flow, seq, attempt, checkpoint, ordinal)
+    cross join lateral (
+      select t.ctid tid from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt for no key update skip locked) k
+  )
+  update kr_task_stat t set checkpoint = f.checkpoint, revision = t.revision + 1
+    from free f where t.ctid = f.tid
+    returning f.ordinal::int - 1;
+end $$;
+
 create function umbel_signalled() returns trigger language plpgsql as $$
 declare
   unknown text;
@@ -307,6 +323,7 @@ create trigger umbel_signalled after insert on kr_signal
 -- Down Migration
 drop trigger umbel_signalled on kr_signal;
 drop function umbel_signalled();
+drop function umbel_checkpoint_v1(int, text[], numeric[], int[], jsonb[]);
 drop function umbel_expire_v1(text);
 drop trigger umbel_deadline_changed on kr_flow_stat;
 drop trigger umbel_deadline_set on kr_flow_stat;
