@@ -39,13 +39,15 @@ export interface Delivered {
 
 export type Outcome =
   | { kind: 'finished'; result: Json }
+  /** Ignore: its condition (`when`) does not hold. */
+  | { kind: 'skipped' }
   /** Suspend: nothing more is tried. */
   | { kind: 'failed'; error: TaskError }
   /** Ignore: the step allows failure, its dependants go on. */
   | { kind: 'ignored'; error: TaskError }
   /** Wait, and then another attempt; `delay` in milliseconds. */
   | { kind: 'retry'; error: TaskError; delay: number }
-  /** Wait, asked for by the program itself; the checkpoint is there on the next attempt. */
-  | { kind: 'sleep'; delay: number; checkpoint: Json }
+  /** Wait, asked for by the program itself or until the fallback begins; the checkpoint is there on the next attempt. */
+  | { kind: 'sleep'; delay: number; checkpoint: Json; error?: TaskError }
   /** Suspend, until something comes from outside or `timeout` milliseconds are over. */
   | { kind: 'wait'; wait: Wait; timeout: number | null; checkpoint: Json };

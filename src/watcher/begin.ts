@@ -8,10 +8,15 @@ import type { Ahead } from './ahead.ts';
 import { waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
-import type { runTask, Attempt, RanOutcome } from './run.ts';
+import type { Attempt, RanOutcome } from './run.ts';
+import type { RunAttempt } from './run-attempt.ts';
+import type { AttemptData } from './task-data.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
+
+/** The value of a secret; undefined: there is none. */
+export type FindSecret = (name: string) => string | undefined;
 
 export interface BeginDeps {
   registry: Registry;
@@ -20,12 +25,11 @@ export interface BeginDeps {
   waker: Waker;
   workers: number;
   log: Logger;
-  /** `runTask`, or what wraps it. */
-  run: typeof runTask;
+  /** `runAttempt`, or what wraps it. */
+  run: RunAttempt;
+  findSecret: FindSecret;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
-  /** A task waits for a time, in milliseconds from now. */
-  onDelayed: (delay: number) => void;
 }
 
 /** Given as the reason to programs that outlast the grace time; such an attempt is handed back, not recorded. */
@@ -55,52 +59,67 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   void deps
-    .run(deps.registry, attemptOf(holding, deps.log), limitsOf(holding.prepared?.options ?? null), stop)
+    .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
     .then((outcome) => settle(deps, holding, outcome))
     .then(beginNext)
     .then(() => deps.waker.wake());
 }
 
-function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
+/** Judges at once where it can: most tasks end without anything to wait for. */
+function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void | Promise<void> {
   const age = performance.now() - holding.began!;
   deps.ahead.learn(age);
+  const verdict = judgeAttempt(
+    waitForCallback(outcome, holding),
+    holding.task,
+    holding.prepared,
+    deps.registry.get(holding.prepared?.program ?? ''),
+  );
+  if (verdict instanceof Promise) return verdict.then((judged) => record(deps, holding, judged, age));
+  return record(deps, holding, verdict, age);
+}
+
+function record(deps: BeginDeps, holding: Holding, verdict: Verdict, age: number): void {
   const stopped = holding.stop?.error;
   if (stopped === HANDED_BACK) return giveUp(deps.holdings, holding);
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
-  const verdict = judgeAttempt(
-    waitForCallback(outcome, holding),
-    holding.task,
-    holding.prepared?.options ?? null,
-    deps.registry.get(holding.prepared?.program ?? ''),
-  );
-  if ('error' in verdict) logFailure(deps.log, holding, verdict);
-  const delay = delayOf(verdict);
-  if (delay !== null) deps.onDelayed(delay);
+  if ('error' in verdict && verdict.error !== undefined) logFailure(deps.log, holding, verdict);
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
-/** Milliseconds until a timer of the task is due. */
-function delayOf(verdict: Verdict): number | null {
-  if (verdict.kind === 'wait') return verdict.timeout;
-  return 'delay' in verdict ? verdict.delay : null;
-}
-
-function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
-  const { program, step, input, callback } = prepared!;
+function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
+  const { task, prepared } = holding;
+  const { program, step, input, callback, falling, parameters = task.parameters } = prepared!;
+  const own = task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json);
+  const key = `${task.flow}:${task.seq}`;
   return {
     program,
-    parameters: task.parameters,
+    parameters,
     input,
-    checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
+    checkpoint: falling ? falling.checkpoint : own,
     delivered: task.delivered,
     callback,
     attempt: task.attempt,
-    idempotencyKey: `${task.flow}:${task.seq}`,
+    // To others the fallback is another request.
+    idempotencyKey: falling ? `${key}:fallback` : key,
     execution: { id: task.flow, flow: task.taskId },
     step: { id: step, seq: task.taskSeq },
     log: makeTaskLog(log, task.flow, task.seq),
+    data: dataOf(holding, findSecret),
   };
+}
+
+function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
+  const { data, scope, falling } = prepared!;
+  if (data === null || scope === undefined) return undefined;
+  const seen = falling ? { ...scope, error: falling.error as unknown as Json } : scope;
+  return { step: data, scope: seen, findSecret, first: isFirst(task) };
+}
+
+/** Otherwise it goes on after a failure or a wait. */
+function isFirst({ retried, checkpoint, delivered }: Holding['task']): boolean {
+  return retried === 0 && checkpoint === null && delivered === null;
 }
 
 function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
@@ -130,10 +149,21 @@ function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): E
   switch (verdict.kind) {
     case 'finished':
       return { ...of, status: 'finished', result: verdict.text };
+    case 'skipped':
+      return { ...of, status: 'ignored', reason: 'skipped' };
     case 'failed':
       return { ...of, status: 'failed', reason: 'failed', error: JSON.stringify(verdict.error) };
     case 'ignored':
       return { ...of, status: 'ignored', reason: 'allowed_failure', error: JSON.stringify(verdict.error) };
+    case 'caught':
+      return {
+        ...of,
+        status: 'ignored',
+        reason: 'caught',
+        result: verdict.text,
+        error: JSON.stringify(verdict.error),
+        chosen: verdict.chosen,
+      };
     case 'retry':
       return {
         ...of,
@@ -148,6 +178,7 @@ function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): E
         status: 'waiting',
         reason: 'sleep',
         delay: verdict.delay,
+        error: verdict.error === undefined ? null : JSON.stringify(verdict.error),
         checkpoint: JSON.stringify(verdict.checkpoint),
       };
     case 'wait':
@@ -163,6 +194,8 @@ function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): E
 }
 
 const SAYS = {
+  caught: 'task failed, which its step catches',
+  sleep: 'task failed, and its fallback follows',
   failed: 'task suspended',
   ignored: 'task failed, which its step allows',
   retry: 'task failed and is tried again',
@@ -174,7 +207,7 @@ function logFailure(
   verdict: Extract<Verdict, { kind: keyof typeof SAYS }>,
 ): void {
   const { flow, seq, taskId, attempt } = task;
-  const { name, message } = verdict.error;
+  const { name, message } = verdict.error!;
   log.warn(
     { execution: flow, seq, flow: taskId, program: prepared?.program, attempt, error: name },
     `${SAYS[verdict.kind]}: ${message}`,

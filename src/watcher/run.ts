@@ -1,16 +1,20 @@
 // Runs one claimed task: from the row's program name and parameter text to an outcome. Called by the loop.
 // Whatever a program does, `runTask` answers with an outcome and never throws.
-import type { Delivered, Outcome, TaskError } from '../dag/outcome.ts';
+import type { Delivered, Outcome, TaskError, Wait } from '../dag/outcome.ts';
 import type { Json, Problem } from '../dag/vocabulary.ts';
 import { ProgramError } from '../programs/program-error.ts';
 import type { Callback, Context, Program, ProgramLog, Signal } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
 import { isLater } from '../programs/later.ts';
 import { isWaiting } from '../programs/wait-for.ts';
+import type { Scope } from '../expressions/scope.ts';
 import type { Registry } from '../programs/registry.ts';
-import { writeJson } from './result.ts';
+import type { Redact } from './redact.ts';
+import { RESULT_LIMIT, writeJson } from './result.ts';
+
 import { makeStop, type Stop } from './stop.ts';
 import { describeError } from './task-error.ts';
+import type { AttemptData } from './task-data.ts';
 
 /** One attempt as claimed: what the rows say, and what the program is told. */
 export interface Attempt {
@@ -32,6 +36,12 @@ export interface Attempt {
   execution: { id: string; flow: string };
   step: { id: string; seq: string };
   log: ProgramLog;
+  /** Absent: the step has no expressions. */
+  data?: AttemptData | undefined;
+  /** Picks from what the program returned. */
+  select?: ((result: unknown, program: string) => Promise<Json>) | undefined;
+  /** Takes out the secrets that the parameters hold. */
+  redact?: Redact | undefined;
 }
 
 export interface Limits {
@@ -41,11 +51,11 @@ export interface Limits {
   resultBytes?: number;
 }
 
-/** How the attempt itself ended. A result comes also as the JSON text that was checked, so that it is written once. */
+/** How the attempt itself ended; after a failure, with what the step's expressions saw. A result comes also as the JSON text that was checked, so that it is written once. */
 export type RanOutcome =
   | { kind: 'finished'; result: Json; text: string }
-  | ({ kind: 'failed'; error: TaskError } & Retriable)
-  | Extract<Outcome, { kind: 'sleep' | 'wait' }>;
+  | ({ kind: 'failed'; error: TaskError; scope?: Scope | undefined } & Retriable)
+  | Extract<Outcome, { kind: 'sleep' | 'wait' | 'skipped' }>;
 
 /** What the failure itself says of trying again. */
 interface Retriable {
@@ -54,7 +64,6 @@ interface Retriable {
   after?: number;
 }
 
-const RESULT_LIMIT = 1024 * 1024;
 // A longer timer would overflow Node's 32 bits and fire at once; this is 24 days.
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -68,22 +77,33 @@ export async function runTask(
   try {
     const raw = parseParameters(attempt.parameters);
     const program = findProgram(registry, attempt);
-    const { delivered } = attempt;
+    const { delivered, select } = attempt;
     if (delivered?.error) return { kind: 'failed', error: delivered.error, retryable: true };
-    if (delivered && delivered.kind !== 'signal')
-      return finish(program, delivered.value, limits.resultBytes ?? RESULT_LIMIT);
-    const params = checkParameters(program, raw);
-    const context = makeContext(attempt, params, program, stop);
-    const result = await runWithin(
-      limits.timeout === undefined ? program.timeout : limits.timeout,
-      program,
-      context,
-      stop,
-    );
-    return finish(program, result, limits.resultBytes ?? RESULT_LIMIT);
+    const result =
+      delivered && delivered.kind !== 'signal'
+        ? delivered.value
+        : await runProgram(program, raw, attempt, limits, stop);
+    const chosen = select && isDone(result) ? await select(result, program.name) : result;
+    return finish(program, chosen, attempt, limits.resultBytes ?? RESULT_LIMIT);
   } catch (thrown) {
-    return { kind: 'failed', error: describeError(thrown), ...readRetriable(thrown) };
+    return {
+      kind: 'failed',
+      error: describeError(thrown, attempt.redact),
+      ...readRetriable(thrown),
+    };
   }
+}
+
+async function runProgram(
+  program: Program,
+  raw: unknown,
+  attempt: Attempt,
+  limits: Limits,
+  stop: Stop,
+): Promise<unknown> {
+  const params = checkParameters(program, raw, attempt.redact);
+  const time = limits.timeout === undefined ? program.timeout : limits.timeout;
+  return runWithin(time, program, makeContext(attempt, params, program, stop), stop);
 }
 
 function parseParameters(text: string): unknown {
@@ -108,8 +128,9 @@ function findProgram(registry: Registry, { program: name, execution, step }: Att
   return program;
 }
 
-function checkParameters(program: Program, raw: unknown): unknown {
-  const read = readParameters(program, raw);
+function checkParameters(program: Program, raw: unknown, redact: Redact | undefined): unknown {
+  // A value that is cut short could not be told from anything else.
+  const read = readParameters(program, raw, { showValues: redact === undefined });
   if (read.ok) return read.params;
   const problems = read.problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
   throw refuse('InvalidParametersError', `${program.name} cannot run: ${problems}`, read.problems);
@@ -165,36 +186,45 @@ function timedOut(program: Program, timeout: number): Error {
   return refuse('TimeoutError', `${program.name} did not end within ${timeout} ms`);
 }
 
-function finish(program: Program, result: unknown, limit: number): RanOutcome {
+function isDone(result: unknown): boolean {
+  return !isLater(result) && !isWaiting(result);
+}
+
+function finish(program: Program, result: unknown, { redact }: Attempt, limit: number): RanOutcome {
+  const checkpointOf = (checkpoint: unknown) =>
+    JSON.parse(write(program, 'checkpoint', checkpoint, limit, redact).text) as Json;
   if (isLater(result))
-    return {
-      kind: 'sleep',
-      delay: result.delay,
-      checkpoint: storableCheckpoint(program, result.checkpoint, limit),
-    };
+    return { kind: 'sleep', delay: result.delay, checkpoint: checkpointOf(result.checkpoint) };
   if (isWaiting(result)) {
-    const { wait, timeout } = result;
+    const { timeout, wait } = result;
     return {
       kind: 'wait',
-      wait,
+      wait: redactWait(wait, redact),
       timeout,
-      checkpoint: storableCheckpoint(program, result.checkpoint, limit),
+      checkpoint: checkpointOf(result.checkpoint),
     };
   }
-  const written = writeJson(result, limit);
-  if ('problem' in written) throw refuse('ResultError', `the result of ${program.name} ${written.problem}`);
-  return { kind: 'finished', result: (result ?? null) as Json, text: written.text };
+  const { value, text } = write(program, 'result', result, limit, redact);
+  return { kind: 'finished', result: value, text };
+}
+
+function redactWait(wait: Wait, redact: Redact | undefined): Wait {
+  return redact === undefined || wait.default === undefined
+    ? wait
+    : { ...wait, default: redact.json(wait.default) };
+}
+
+function write(program: Program, what: string, value: unknown, limit: number, redact: Redact | undefined) {
+  const written = writeJson(value, limit);
+  if ('problem' in written) throw refuse('ResultError', `the ${what} of ${program.name} ${written.problem}`);
+  const { text } = written;
+  if (redact === undefined || redact.text(text) === text) return { value: (value ?? null) as Json, text };
+  const redacted = redact.json(JSON.parse(text) as Json);
+  return { value: redacted, text: JSON.stringify(redacted) };
 }
 
 function readSignal({ value = null, by = null, comment = null, at, timedOut = false }: Delivered): Signal {
   return { value, by, comment, at: at ?? null, timedOut };
-}
-
-function storableCheckpoint(program: Program, checkpoint: unknown, limit: number): Json {
-  const written = writeJson(checkpoint, limit);
-  if ('problem' in written)
-    throw refuse('ResultError', `the checkpoint of ${program.name} ${written.problem}`);
-  return JSON.parse(written.text) as Json;
 }
 
 function readRetriable(thrown: unknown): Retriable {
@@ -206,7 +236,7 @@ function readRetriable(thrown: unknown): Retriable {
 }
 
 // The engine's own refusals: where in the engine they were raised helps nobody, so they carry no stack.
-function refuse(name: string, message: string, problems?: Problem[]): Error {
+export function refuse(name: string, message: string, problems?: Problem[]): Error {
   const details = problems
     ? { problems: problems.map(({ path, message }) => ({ path, message })) }
     : undefined;

@@ -9,7 +9,7 @@ import type { WatcherRecord } from '../sql/leases.ts';
 import { keepListening } from '../sql/ears.ts';
 import type { Hint } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
-import { DISOWNED, makeBegin } from './begin.ts';
+import { DISOWNED, type FindSecret, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
@@ -17,7 +17,7 @@ import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
-import { runTask } from './run.ts';
+import { runAttempt, type RunAttempt } from './run-attempt.ts';
 import { makeTimekeeper } from './timekeeper.ts';
 import { findTracer, traceExecutions, traceTasks } from './trace.ts';
 import type { OnTurn } from './turn.ts';
@@ -45,6 +45,8 @@ export interface WatcherOptions {
   publicUrl?: string;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
+  /** What expressions in parameters may ask for; default: there are none. */
+  findSecret?: FindSecret;
 }
 
 /** How a watcher stands. */
@@ -155,11 +157,12 @@ function makeParts(options: WatcherOptions) {
   const timekeeper = makeTimekeeper({ ...shared, onReady });
   const beginNext = makeBegin({
     ...shared,
+    findSecret: options.findSecret ?? (() => undefined),
     isClosed: () => closing.closed,
-    onDelayed: (delay) => timekeeper.expect(delay),
   });
   const prepare = makePrepare(db, registry, `${options.publicUrl ?? ''}/tasks`);
-  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
+  const onDelayed = (delay: number) => timekeeper.expect(delay);
+  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext, onDelayed });
   const close = () => {
     closing.closed = true;
     timekeeper.stop();
@@ -168,12 +171,12 @@ function makeParts(options: WatcherOptions) {
 }
 
 /** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */
-function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: typeof runTask; onTurn?: OnTurn } {
+function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: RunAttempt; onTurn?: OnTurn } {
   const tracer = findTracer(release);
-  if (tracer === undefined) return { run: runTask, ...(onTurn ? { onTurn } : {}) };
+  if (tracer === undefined) return { run: runAttempt, ...(onTurn ? { onTurn } : {}) };
   const trace = traceExecutions(tracer, db, log);
   return {
-    run: traceTasks(tracer, runTask),
+    run: traceTasks(tracer, runAttempt),
     onTurn(call, answer, ms) {
       onTurn?.(call, answer, ms);
       trace(call.ended);
