@@ -47,6 +47,6 @@ export async function readPrograms(
     values: [keys.map((k) => k.taskId), keys.map((k) => k.taskSeq)],
   });
   return rows.map((r) =>
-    r.program === null ? null : { step: r.step!, program: r.program, options: r.options, wireOn: 0 },
+    r.program === null ? null : { step: r.step!, program: r.program, options: r.options },
   );
 }

@@ -17,13 +17,26 @@ export interface Falling {
   retried: number;
   /** What its last attempt left. */
   checkpoint: Json;
+  /** What the step itself had left, for when somebody runs it again. */
+  own: Json;
 }
 
-/** A name that no program's own checkpoint has by accident. */
+/** A name that no program's own checkpoint has by accident; umbel_hand_edit knows it too. */
 const KEY = 'umbel:fallback';
 
+/** The step's program has failed for good: its fallback is next. */
+export function beginFallback(error: TaskError, checkpoint: string | null): Verdict {
+  const own = checkpoint === null ? null : (JSON.parse(checkpoint) as Json);
+  return {
+    kind: 'sleep',
+    delay: 0,
+    checkpoint: checkpointOf({ error, retried: 0, checkpoint: null, own }),
+    error,
+  };
+}
+
 /** The checkpoint with which a task's fallback begins or goes on. */
-export function checkpointOf(falling: Falling): Json {
+function checkpointOf(falling: Falling): Json {
   return { [KEY]: falling as unknown as Json };
 }
 

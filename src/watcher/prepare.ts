@@ -57,7 +57,10 @@ function unknownOf(task: Claimed): Known {
 }
 
 /** Who inserts rows by hand writes the expressions into them. */
-function knowHandMade(task: Claimed, found: Pick<Known, 'program' | 'step' | 'options'> | null | undefined): Known {
+function knowHandMade(
+  task: Claimed,
+  found: Pick<Known, 'program' | 'step' | 'options'> | null | undefined,
+): Known {
   if (!found) return unknownOf(task);
   const params = task.parameters.includes('${{') ? parseObject(task.parameters) : null;
   const data = readTaskData({ options: found.options, params }, { has: isBareName });

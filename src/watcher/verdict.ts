@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import type { Program } from '../programs/program.ts';
 import type { Claimed } from '../sql/advance.ts';
 import { catchFailure, type Caught } from './catching.ts';
-import { checkpointOf, judgeFallback } from './fallback.ts';
+import { beginFallback, judgeFallback } from './fallback.ts';
 import type { Known } from './known-plans.ts';
 import type { Limits, RanOutcome } from './run.ts';
 
@@ -28,21 +28,14 @@ export function judgeAttempt(
   const policy = readRetryPolicy(options?.['retry'] ?? program?.retries ?? undefined);
   const delay = nextRetry(policy, task.retried, { name: error.name, retryable, after }, Math.random());
   if (delay !== undefined) return { kind: 'retry', error, delay };
-  if (!known || known.catches.length === 0) return judgeUncaught(error, options);
+  if (!known || known.catches.length === 0) return judgeUncaught(error, options, task);
   return catchFailure(known.catches, error, outcome.scope).then((caught) =>
-    caught.kind === 'caught' ? caught : judgeUncaught(caught.error, options),
+    caught.kind === 'caught' ? caught : judgeUncaught(caught.error, options, task),
   );
 }
 
-function judgeUncaught(error: TaskError, options: JsonObject | null): Verdict {
-  const falls = (options?.['fallback'] ?? null) !== null;
-  if (falls)
-    return {
-      kind: 'sleep',
-      delay: 0,
-      checkpoint: checkpointOf({ error, retried: 0, checkpoint: null }),
-      error,
-    };
+function judgeUncaught(error: TaskError, options: JsonObject | null, task: Claimed): Verdict {
+  if ((options?.['fallback'] ?? null) !== null) return beginFallback(error, task.checkpoint);
   return { kind: options?.['allowFail'] === true ? 'ignored' : 'failed', error };
 }
 

@@ -36,6 +36,8 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.retry',
   'steps.timeout',
   'steps.timeout.attempt',
+  'steps.catch',
+  'steps.fallback',
   'steps.allowFail',
   'steps.conditions',
   'steps.edgeIds',
