@@ -3,7 +3,6 @@ import type { Json } from '../dag/vocabulary.ts';
 import type { Logger } from '../log.ts';
 import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
-import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
 import { waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
@@ -11,6 +10,7 @@ import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings
 import type { Attempt, RanOutcome } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
 import type { AttemptData } from './task-data.ts';
+import { recordOf } from './record.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
@@ -130,67 +130,6 @@ function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
     warn: (message, fields) => log.warn({ ...fields, ...at }, message),
     error: (message, fields) => log.error({ ...fields, ...at }, message),
   };
-}
-
-const NOTHING = {
-  reason: null,
-  result: null,
-  error: null,
-  delay: null,
-  checkpoint: null,
-  wait: null,
-  chosen: null,
-};
-
-/** What the database records of a verdict. */
-function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): Ended {
-  const { flow, seq, attempt } = task;
-  const of = { flow, seq, attempt, age, ...NOTHING, wireOn: prepared?.wireOn ?? 0 };
-  switch (verdict.kind) {
-    case 'finished':
-      return { ...of, status: 'finished', result: verdict.text };
-    case 'skipped':
-      return { ...of, status: 'ignored', reason: 'skipped' };
-    case 'failed':
-      return { ...of, status: 'failed', reason: 'failed', error: JSON.stringify(verdict.error) };
-    case 'ignored':
-      return { ...of, status: 'ignored', reason: 'allowed_failure', error: JSON.stringify(verdict.error) };
-    case 'caught':
-      return {
-        ...of,
-        status: 'ignored',
-        reason: 'caught',
-        result: verdict.text,
-        error: JSON.stringify(verdict.error),
-        chosen: verdict.chosen,
-      };
-    case 'retry':
-      return {
-        ...of,
-        status: 'waiting',
-        reason: 'retry',
-        delay: verdict.delay,
-        error: JSON.stringify(verdict.error),
-      };
-    case 'sleep':
-      return {
-        ...of,
-        status: 'waiting',
-        reason: 'sleep',
-        delay: verdict.delay,
-        error: verdict.error === undefined ? null : JSON.stringify(verdict.error),
-        checkpoint: JSON.stringify(verdict.checkpoint),
-      };
-    case 'wait':
-      return {
-        ...of,
-        status: 'outside',
-        reason: verdict.wait.kind,
-        delay: verdict.timeout,
-        checkpoint: JSON.stringify(verdict.checkpoint),
-        wait: verdict.wait,
-      };
-  }
 }
 
 const SAYS = {

@@ -45,10 +45,10 @@ export async function catchFailure(
 /** Who goes elsewhere is told what went wrong, unless the step says what to tell. */
 async function workOutResult(
   { result, target }: KnownCatch,
-  { stack: _, ...error }: TaskError,
+  { name, message, details }: TaskError,
   scope: Scope | undefined,
 ): Promise<Json> {
-  const told = error as unknown as Json;
+  const told = { name, message, ...(details === undefined ? {} : { details }) };
   if (result === null) return target === null ? null : told;
   return evaluate(result, scope?.input ?? null, { ...scope, error: told });
 }

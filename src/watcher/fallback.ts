@@ -41,7 +41,7 @@ function checkpointOf(falling: Falling): Json {
 }
 
 /** null: the step has none, or is not so far. */
-export function readFalling(checkpoint: string | null, options: JsonObject | null): Falling | null {
+function readFalling(checkpoint: string | null, options: JsonObject | null): Falling | null {
   if (checkpoint === null || !isObject(options?.['fallback']) || !checkpoint.includes(KEY)) return null;
   const read = JSON.parse(checkpoint) as Json;
   return isObject(read) && isObject(read[KEY]) ? (read[KEY] as unknown as Falling) : null;
@@ -56,7 +56,7 @@ export function asFallback(known: Known, task: Claimed): Known {
   const { retry = null, timeout = null } = fallback;
   return {
     ...known,
-    program: String(fallback['program']),
+    program: typeof fallback['program'] === 'string' ? fallback['program'] : null,
     parameters: JSON.stringify(params),
     options: { retry, timeout, allowFail: known.options?.['allowFail'] ?? null },
     catches: [],
@@ -94,7 +94,8 @@ export function judgeFallback(
       if (delay !== undefined) return { kind: 'sleep', delay, checkpoint };
       return stand({ ...falling.error, details: mention(falling.error.details, error) }, options);
     }
-    default:
+    case 'finished':
+    case 'skipped':
       return stand(falling.error, options);
   }
 }

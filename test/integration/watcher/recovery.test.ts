@@ -31,7 +31,7 @@ const scripted = () =>
       const { step, params, input, idempotencyKey: key, attempt } = context;
       runs.push({ step: step.id, params: params as Json, input, key, attempt });
       const { as = step.id } = params as { as?: string };
-      return (script[as] ?? (() => step.id))(context as Context) as Json;
+      return (script[as] ?? (() => step.id))(context) as Json;
     },
   });
 
@@ -227,8 +227,7 @@ describe('fallback', () => {
   test('may itself wait, and keeps its checkpoint', async () => {
     script = {
       a: fail('Broken'),
-      undo: ({ checkpoint }) =>
-        checkpoint === null ? runAgainAfter(1, 'half') : `after ${String(checkpoint)}`,
+      undo: ({ checkpoint }) => (checkpoint === null ? runAgainAfter(1, 'half') : checkpoint),
     };
     const { error } = await play({ a: { fallback } });
     expect([ran().length, error]).toMatchObject([3, { name: 'Broken' }]);

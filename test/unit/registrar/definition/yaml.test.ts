@@ -92,9 +92,7 @@ function fitStep(
     after,
     before,
     ...(join !== undefined && need <= after.length ? { join } : {}),
-    ...(caught === undefined
-      ? {}
-      : { catch: caught.map(({ goto: _, ...entry }) => ({ ...entry, continue: true })) }),
+    ...(caught === undefined ? {} : { catch: caught.map(({ errors = [] }) => ({ errors, continue: true })) }),
     ...(own.length === 0 ? {} : { edges: Object.fromEntries(own) }),
   };
 }
