@@ -40,6 +40,8 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.retry',
   'steps.timeout',
   'steps.timeout.attempt',
+  'steps.catch',
+  'steps.fallback',
   'steps.timeout.heartbeat',
   'steps.allowFail',
   'steps.conditions',
