@@ -1,6 +1,6 @@
 // Plans of flows, kept in memory: what register.ts needs to know to register an execution without reading the definition again.
 // Only valid plans are kept. A kept one may be out of date: whoever would refuse a request because of it loads it afresh.
-import type { PlanTask, Step } from '../dag/vocabulary.ts';
+import type { JsonObject, PlanTask, Step } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import type { Definition } from '../sql/definitions.ts';
 import { makeBatcher } from './batch.ts';
@@ -17,6 +17,8 @@ export interface Plan {
   params: ReadonlySet<string>;
   /** For each pool in which a root waits, the most urgent priority of those. */
   roots: ReadonlyMap<string, number>;
+  /** What the input has to fit; null: anything does. */
+  inputSchema: JsonObject | null;
 }
 
 export interface PlanDeps {
@@ -91,9 +93,10 @@ async function plan(deps: PlanDeps, definition: Definition): Promise<Plan | Erro
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
-  const { flow, revision, tenant, steps } = definition;
+  const { flow, revision, tenant, steps, settings } = definition;
   const { version, tasks } = planned;
-  return { flow, revision, version, tenant, params: paramKeys(steps), roots: findRoots(tasks) };
+  const inputSchema = (settings?.['inputSchema'] ?? null) as JsonObject | null;
+  return { flow, revision, version, tenant, params: paramKeys(steps), roots: findRoots(tasks), inputSchema };
 }
 
 function paramKeys(steps: Step[]): ReadonlySet<string> {

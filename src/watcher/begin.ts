@@ -5,7 +5,7 @@ import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
-import { waitForCallback } from './callbacks.ts';
+import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { type ChildDeps, startChild } from './children.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
@@ -108,9 +108,16 @@ function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
 }
 
 function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
-  const { data, scope } = prepared!;
+  const { data, scope, options } = prepared!;
   if (data === null || scope === undefined) return undefined;
-  return { step: data, scope, findSecret, first: isFirst(task) };
+  return {
+    step: data,
+    scope,
+    findSecret,
+    first: isFirst(task),
+    // What the program returns counts for nothing then.
+    selects: !awaitsCallback(task, options),
+  };
 }
 
 /** Otherwise it goes on after a failure or a wait. */
