@@ -8,6 +8,7 @@ import type { Ahead } from './ahead.ts';
 import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { type ChildDeps, startChild } from './children.ts';
+import { type Heartbeats, watchSilence } from './heartbeats.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
@@ -30,6 +31,7 @@ export interface BeginDeps extends ChildDeps {
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
+  heartbeats: Heartbeats;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
 }
@@ -60,6 +62,7 @@ export function makeBegin(deps: BeginDeps): () => void {
 function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
+  watchSilence(holding);
   void deps
     .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
     .then((outcome) =>
@@ -73,6 +76,7 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
 
 function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   const age = performance.now() - holding.began!;
+  clearTimeout(holding.silence);
   deps.ahead.learn(age);
   const stopped = holding.stop?.error;
   if (stopped === HANDED_BACK) return giveUp(deps.holdings, holding);
@@ -88,7 +92,7 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
-function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
+function attemptOf(holding: Holding, { log, findSecret, heartbeats }: BeginDeps): Attempt {
   const { task, prepared } = holding;
   const { program, step, input, callback } = prepared!;
   return {
@@ -97,6 +101,7 @@ function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
     delivered: task.delivered,
+    beat: (checkpoint) => heartbeats.beat(holding, checkpoint),
     callback,
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
@@ -146,16 +151,17 @@ const NOTHING = {
 };
 
 /** What the database records of a verdict. */
-function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): Ended {
-  const { flow, seq, attempt } = task;
-  const of = { flow, seq, attempt, age, ...NOTHING, wireOn: prepared?.wireOn ?? 0 };
+function recordOf(holding: Holding, verdict: Verdict, age: number): Ended {
+  const { flow, seq, attempt } = holding.task;
+  const of = { flow, seq, attempt, age, ...NOTHING, wireOn: holding.prepared?.wireOn ?? 0 };
+  const checkpoint = holding.checkpoint ?? null;
   switch (verdict.kind) {
     case 'finished':
       return { ...of, status: 'finished', result: verdict.text };
     case 'skipped':
       return { ...of, status: 'ignored', reason: 'skipped' };
     case 'failed':
-      return { ...of, status: 'failed', reason: 'failed', error: JSON.stringify(verdict.error) };
+      return { ...of, status: 'failed', reason: 'failed', error: JSON.stringify(verdict.error), checkpoint };
     case 'ignored':
       return { ...of, status: 'ignored', reason: 'allowed_failure', error: JSON.stringify(verdict.error) };
     case 'retry':
@@ -165,6 +171,7 @@ function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): E
         reason: 'retry',
         delay: verdict.delay,
         error: JSON.stringify(verdict.error),
+        checkpoint,
       };
     case 'sleep':
       return {

@@ -7,7 +7,7 @@ import { isStarting, type Starting } from '../programs/start-flow.ts';
 import { isWaiting } from '../programs/wait-for.ts';
 import type { Redact } from './redact.ts';
 import { refuse } from './refuse.ts';
-import { writeJson } from './result.ts';
+import { RESULT_LIMIT, writeJson } from './result.ts';
 
 /** How the attempt itself ended. A result comes also as the JSON text that was checked, so that it is written once. */
 export type RanOutcome =
@@ -61,6 +61,17 @@ function redactWait(wait: Wait, redact: Redact | undefined): Wait {
   return redact === undefined || wait.default === undefined
     ? wait
     : { ...wait, default: redact.json(wait.default) };
+}
+
+/** JSON text; undefined: there is none. */
+export function writeCheckpoint(
+  program: Program,
+  checkpoint: Json | undefined,
+  redact: Redact | undefined,
+): string | undefined {
+  return checkpoint === undefined
+    ? undefined
+    : write(program, 'checkpoint', checkpoint, RESULT_LIMIT, redact).text;
 }
 
 function write(program: Program, what: string, value: unknown, limit: number, redact: Redact | undefined) {

@@ -32,6 +32,13 @@ export function limitsOf(options: JsonObject | null): Limits {
   return { timeout: timeout === 0 ? null : timeout };
 }
 
+/** Milliseconds between two signs of life; undefined: none are asked for. */
+export function heartbeatOf(options: JsonObject | null): number | undefined {
+  const timeout = options?.['timeout'];
+  if (typeof timeout !== 'object' || timeout === null || Array.isArray(timeout)) return undefined;
+  return parseDuration(timeout['heartbeat']) || undefined;
+}
+
 /** `timeout: 30s`, or `timeout: {attempt: 30s}`. */
 function attemptTimeout(timeout: Json | undefined): number | undefined {
   const given =
