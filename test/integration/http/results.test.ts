@@ -4,6 +4,7 @@ import { makeApp, type App } from '../../../src/http/app.ts';
 import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { makeTestRegistrar, type Registering } from '../../support/flows.ts';
+import { makeNoHooks } from '../../support/hooks.ts';
 import { makeProbe } from '../../support/probe.ts';
 import { setStatus } from '../../support/rows.ts';
 import { startWatcher, stopWatchers } from '../../support/watcher.ts';
@@ -15,7 +16,7 @@ beforeAll(async () => {
   database = await createDatabase();
   const log = { warn: () => {}, error: () => {} };
   registrar = makeTestRegistrar(database.db);
-  app = await makeApp({ ...registrar, schedules: makeSchedules(database.db), log });
+  app = await makeApp({ ...registrar, hooks: makeNoHooks(), schedules: makeSchedules(database.db), log });
 });
 afterEach(stopWatchers);
 afterAll(async () => {
