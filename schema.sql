@@ -48,6 +48,7 @@ CREATE TABLE kr_flow_stat (
   deadline_ts timestamp with time zone,
   registered_ts timestamp with time zone NOT NULL DEFAULT now(),
   finished_ts timestamp with time zone,
+  reply jsonb,
   CONSTRAINT kr_flow_stat_pkey PRIMARY KEY (task_flow_id),
   CONSTRAINT kr_flow_stat_flow_status_check CHECK ((flow_status = ANY (ARRAY['open'::text, 'paused'::text, 'success'::text, 'failed'::text, 'aborted'::text, 'compensating'::text, 'compensation_failed'::text]))),
   CONSTRAINT kr_flow_stat_place_check CHECK ((place = ANY (ARRAY[0, 1, 2])))
@@ -56,6 +57,7 @@ COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an op
 COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: ready, held, running or waiting for something outside';
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
+COMMENT ON COLUMN kr_flow_stat.reply IS 'what hook.reply answered: status, headers, body, and by which task; the first one stays';
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
 CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
@@ -67,6 +69,23 @@ CREATE TRIGGER umbel_deadline_set AFTER INSERT ON public.kr_flow_stat FOR EACH R
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
+
+CREATE TABLE kr_hook_rate (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  per_ms bigint NOT NULL,
+  window_no bigint NOT NULL,
+  calls bigint NOT NULL,
+  CONSTRAINT kr_hook_rate_pkey PRIMARY KEY (task_id, per_ms, window_no)
+) WITH (fillfactor=50, autovacuum_vacuum_cost_delay=0);
+COMMENT ON TABLE kr_hook_rate IS 'calls of hooks with a rate, all processes together; a window is so many times per_ms since 1970';
+
+CREATE TABLE kr_hook_seen (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  seen text NOT NULL,
+  expires_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_hook_seen_pkey PRIMARY KEY (task_id, seen)
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+COMMENT ON TABLE kr_hook_seen IS 'signed calls that were taken, by a hash of what was signed; past expires_ts their time alone refuses them';
 
 CREATE TABLE kr_signal (
   signal_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -257,6 +276,8 @@ CREATE INDEX ms_flow_moving ON public.ms_flow USING btree (status_ts) WHERE (sta
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
 CREATE TRIGGER umbel_flow_gone AFTER DELETE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_gone();
 CREATE TRIGGER umbel_flow_status AFTER UPDATE OF status, cron, timezone ON public.ms_flow FOR EACH ROW WHEN ((((new.status IS DISTINCT FROM old.status) OR ((new.cron)::text IS DISTINCT FROM (old.cron)::text)) OR ((new.timezone)::text IS DISTINCT FROM (old.timezone)::text))) EXECUTE FUNCTION umbel_flow_status();
+CREATE TRIGGER umbel_flows_truncated AFTER TRUNCATE ON public.ms_flow FOR EACH STATEMENT EXECUTE FUNCTION umbel_flow_gone();
+CREATE TRIGGER umbel_hook_settings AFTER UPDATE OF settings ON public.ms_flow FOR EACH ROW WHEN ((new.settings IS DISTINCT FROM old.settings)) EXECUTE FUNCTION umbel_hook_changed();
 
 CREATE TABLE ms_flow_version (
   version uuid NOT NULL,
@@ -276,6 +297,7 @@ CREATE TABLE ms_hook (
   CONSTRAINT ms_hook_task_id_fkey FOREIGN KEY (task_id) REFERENCES ms_flow(task_id) ON DELETE CASCADE
 );
 COMMENT ON COLUMN ms_hook.status IS 'open: calls are taken';
+CREATE TRIGGER umbel_hook_changed AFTER INSERT OR DELETE OR UPDATE ON public.ms_hook FOR EACH ROW EXECUTE FUNCTION umbel_hook_changed();
 
 CREATE TABLE ms_plan (
   version uuid NOT NULL,
@@ -918,7 +940,11 @@ CREATE OR REPLACE FUNCTION public.umbel_flow_gone()
  LANGUAGE plpgsql
 AS $function$
 begin
-  delete from kr_fire r where r.task_id = old.task_id;
+  if tg_op = 'TRUNCATE' then
+    delete from kr_fire;
+  else
+    delete from kr_fire r where r.task_id = old.task_id;
+  end if;
   return null;
 end $function$;
 
@@ -1046,6 +1072,31 @@ begin
     end if;
   end case;
   return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hook_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_notify('umbel_hooks', json_build_object('hook', case tg_op when 'DELETE' then old.task_id else new.task_id end)::text);
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hook_reply_v1(execution text, reply jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+  stored jsonb;
+begin
+  update kr_flow_stat f set reply = umbel_hook_reply_v1.reply where f.task_flow_id = execution and f.reply is null returning f.reply into stored;
+  if found then
+    perform pg_notify('umbel_hooks', json_build_object('reply', execution)::text);
+    return true;
+  end if;
+  -- The answer of an attempt whose own end was lost counts as this one's.
+  return coalesce((select f.reply ->> 'by' = umbel_hook_reply_v1.reply ->> 'by' from kr_flow_stat f where f.task_flow_id = execution), false);
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_inserted_edges(flows text[])

@@ -6,6 +6,7 @@ import { dense } from './shapes/dense.ts';
 import { fan } from './shapes/fan.ts';
 import { flat } from './shapes/flat.ts';
 import { growth } from './shapes/growth.ts';
+import { hooks } from './shapes/hooks.ts';
 import { http } from './shapes/http.ts';
 import { idle } from './shapes/idle.ts';
 import { latency } from './shapes/latency.ts';
@@ -26,6 +27,7 @@ export const SHAPES: Shape[] = [
   dense,
   bulk,
   http,
+  hooks,
   latency,
   priority,
   oldSnapshot,

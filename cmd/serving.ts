@@ -10,10 +10,13 @@ import { makeHinter } from '../src/sql/hinter.ts';
 import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
 import { makeOwnReconciler } from './reconciling.ts';
+import { startHooks } from './hooks.ts';
 import type { Base } from './service.ts';
 
 export interface RegisterServer {
   address: string;
+  /** Tasks of these executions ended in this process. */
+  hear: (executions: string[]) => void;
   stop: () => Promise<void>;
 }
 
@@ -31,10 +34,13 @@ export async function startRegisterServer(
   };
   const reconciler = makeOwnReconciler(base);
   const registrar = makeRegistrar({ db, wake, onMoving: reconciler.wake });
+  const register = countRegistrations(metrics.registry, registrar.register);
+  const hooks = startHooks(base, { ...registrar, register }, metrics);
   const app = await makeApp({
     ...registrar,
     schedules: makeSchedules(db),
-    register: countRegistrations(metrics.registry, registrar.register),
+    register,
+    hooks,
     readMetrics: metrics.read,
     observeRequest: addRequestMetrics(metrics.registry),
     hosts: ownHosts(settings),
@@ -42,11 +48,15 @@ export async function startRegisterServer(
   });
   const address = await serve(app, settings);
   reconciler.start();
-  const stop = async () => {
-    await stopServing(app);
-    await reconciler.stop();
+  return {
+    address,
+    hear: hooks.hear,
+    async stop() {
+      await stopServing(app);
+      await hooks.stop();
+      await reconciler.stop();
+    },
   };
-  return { address, stop };
 }
 
 /** While everybody on this machine may use it, no other name may lead to it. */

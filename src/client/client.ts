@@ -114,6 +114,9 @@ function makeExecutions(send: Send) {
   return {
     get: async (id: string) =>
       (await send('GET', ['executions', id])).data as Execution & { tasks: ExecutionTask[] },
+    /** What a task gave; rejects with `NOT_FINISHED` before that, with `TASK_FAILED` when there is none. */
+    result: async (id: string, step: string) =>
+      (await send('GET', ['executions', id, 'tasks', step, 'result'])).data as Json,
     /** Newest first; `cursor` leads to the next page. */
     async list(options: ListOptions = {}): Promise<{ executions: Execution[]; cursor?: string }> {
       const { data, meta } = await send('GET', ['executions'], undefined, options);

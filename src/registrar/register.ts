@@ -55,7 +55,7 @@ const BASE_BYTES = 400;
 /** A definition may change between reading and writing; one that changes this often in a row is being written to in a loop. */
 const TRIES = 8;
 
-/** Errors of the function it makes: `FLOW_NOT_FOUND`, `DEFINITION_INVALID`, `DEFINITION_CHANGING`, `BODY_INVALID`, `QUEUE_FULL`, `DATABASE_UNREACHABLE`. */
+/** Errors of the function it makes: `FLOW_NOT_FOUND`, `DEFINITION_INVALID`, `DEFINITION_CHANGING`, `BODY_INVALID`, `INPUT_INVALID`, `QUEUE_FULL`, `DATABASE_UNREACHABLE`. */
 export function makeRegister(deps: RegisterDeps): Register {
   const plans = makePlans(deps);
   const enqueue = makeBatcher({

@@ -115,6 +115,7 @@ export interface FlowStatTable {
   input: JsonColumn<Json>;
   output: JsonColumn<Json>;
   error: JsonColumn<JsonObject | null>;
+  reply: JsonColumn<JsonObject | null>;
   parent_flow_id: string | null;
   parent_exec_seq: string | null;
   idempotency_key: string | null;

@@ -5,7 +5,7 @@ import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
-import { waitForCallback } from './callbacks.ts';
+import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { type ChildDeps, startChild } from './children.ts';
 import { type Heartbeats, watchSilence } from './heartbeats.ts';
@@ -113,9 +113,16 @@ function attemptOf(holding: Holding, { log, findSecret, heartbeats }: BeginDeps)
 }
 
 function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
-  const { data, scope } = prepared!;
+  const { data, scope, options } = prepared!;
   if (data === null || scope === undefined) return undefined;
-  return { step: data, scope, findSecret, first: isFirst(task) };
+  return {
+    step: data,
+    scope,
+    findSecret,
+    first: isFirst(task),
+    // What the program returns counts for nothing then.
+    selects: !awaitsCallback(task, options),
+  };
 }
 
 /** Otherwise it goes on after a failure or a wait. */
@@ -167,23 +174,17 @@ function recordOf(holding: Holding, verdict: Verdict, age: number): Ended {
         checkpoint,
       };
     case 'sleep':
-      return {
-        ...of,
-        status: 'waiting',
-        reason: 'sleep',
-        delay: verdict.delay,
-        checkpoint: JSON.stringify(verdict.checkpoint),
-      };
     case 'wait':
-      return {
-        ...of,
-        status: 'outside',
-        reason: verdict.wait.kind,
-        delay: verdict.timeout,
-        checkpoint: JSON.stringify(verdict.checkpoint),
-        wait: verdict.wait,
-      };
+      return { ...of, ...recordPause(verdict) };
   }
+}
+
+function recordPause(verdict: Extract<Verdict, { kind: 'sleep' | 'wait' }>) {
+  const checkpoint = JSON.stringify(verdict.checkpoint);
+  if (verdict.kind === 'sleep')
+    return { status: 'waiting' as const, reason: 'sleep', delay: verdict.delay, checkpoint };
+  const { wait, timeout: delay } = verdict;
+  return { status: 'outside' as const, reason: wait.kind, delay, checkpoint, wait };
 }
 
 const SAYS = {

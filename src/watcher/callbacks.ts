@@ -40,6 +40,6 @@ export function waitForCallback(outcome: RanOutcome, { task, prepared }: Holding
 }
 
 /** Not when the answer is there. */
-function awaitsCallback({ delivered }: Claimed, options: JsonObject | null): boolean {
+export function awaitsCallback({ delivered }: Claimed, options: JsonObject | null): boolean {
   return options?.['awaitCallback'] === true && delivered?.kind !== 'callback';
 }

@@ -43,13 +43,27 @@ async function runWithData(
     const scope = { ...data.scope, input };
     if (step.when !== undefined && data.first && !isTrue(await at('when', step.when, input, scope)))
       return { kind: 'skipped' };
-    const parameters = await fillParameters(attempt, step, { ...scope, ...(secrets && { secrets }) });
+    const parameters = isAnswered(attempt)
+      ? attempt.parameters
+      : await fillParameters(attempt, step, { ...scope, ...(secrets && { secrets }) });
     const log = redact === undefined ? attempt.log : redact.log(attempt.log);
-    const ready = { ...attempt, input, parameters, log, redact, select: makeSelect(step, scope) };
+    const ready = {
+      ...attempt,
+      input,
+      parameters,
+      log,
+      redact,
+      select: data.selects ? makeSelect(step, scope) : undefined,
+    };
     return await runTask(registry, ready, limits, stop);
   } catch (thrown) {
     return { kind: 'failed', error: describeError(thrown, redact), retryable: true };
   }
+}
+
+/** What it waited for is its result: the program is not run again. */
+function isAnswered({ delivered }: Attempt): boolean {
+  return delivered !== undefined && delivered !== null && delivered.kind !== 'signal';
 }
 
 async function workOutInput(

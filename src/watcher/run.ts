@@ -88,13 +88,7 @@ export async function runTask(
   }
 }
 
-async function runProgram(
-  program: Program,
-  raw: unknown,
-  attempt: Attempt,
-  limits: Limits,
-  stop: Stop,
-): Promise<unknown> {
+function runProgram(program: Program, raw: unknown, attempt: Attempt, limits: Limits, stop: Stop): unknown {
   const params = checkParameters(program, raw, attempt.redact);
   const time = limits.timeout === undefined ? program.timeout : limits.timeout;
   return runWithin(time, program, makeContext(attempt, params, program, stop), stop);
