@@ -37,6 +37,14 @@ comment on table kr_signal is 'signals to executions; a row inserted by hand is 
 comment on column kr_signal.task_exec_seq is 'the task that got it; null: kept until one waits for its name';
 create index kr_signal_name on kr_signal (task_flow_id, name, signal_id);
 
+create table kr_limit (
+  task_flow_id  varchar(256) collate "C" not null,
+  task_exec_seq numeric     not null,
+  until_ts      timestamptz not null,
+  primary key (task_flow_id, task_exec_seq)
+);
+comment on table kr_limit is 'when a task must have ended, whatever number of attempts it makes; written at the first of them';
+
 -- Hands messages to tasks that wait, each locked by the caller: back to Wait, and ready unless something else holds them.
 -- A message is {kind} with {value} or {error}; those that wait for nothing of the kind any more do not get it.
 create function umbel_deliver_v1(flows text[], seqs numeric[], messages jsonb[]) returns int language plpgsql
@@ -214,6 +222,7 @@ as $$
 declare
   child text;
 begin
+  delete from kr_limit l where l.task_flow_id = execution and l.task_exec_seq = seq;
   for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
       returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
     continue when child is null;
@@ -279,6 +288,7 @@ begin
   if not found then return; end if;
   delete from kr_timer k where k.task_flow_id = execution;
   delete from kr_wait w where w.task_flow_id = execution;
+  delete from kr_limit l where l.task_flow_id = execution;
   update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
       finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
     where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
@@ -339,5 +349,6 @@ drop function umbel_time_out_v1(text[], numeric[]);
 drop function umbel_wait_v1(int, text[], numeric[], int[], float8[], jsonb[]);
 drop function umbel_match_v1(text[]);
 drop function umbel_deliver_v1(text[], numeric[], jsonb[]);
+drop table kr_limit;
 drop table kr_signal;
 drop table kr_wait;

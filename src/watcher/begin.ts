@@ -14,7 +14,8 @@ import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
 import type { AttemptData } from './task-data.ts';
-import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
+import { judgeInTime, runInTime } from './times.ts';
+import { judgeAttempt, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
 
@@ -63,8 +64,9 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   watchSilence(holding);
-  void deps
-    .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
+  void runInTime(holding, deps.registry, (limits) =>
+    deps.run(deps.registry, attemptOf(holding, deps), limits, stop),
+  )
     .then((outcome) =>
       outcome.kind === 'start'
         ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
@@ -82,12 +84,14 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   if (stopped === HANDED_BACK) return giveUp(deps.holdings, holding);
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
-  const verdict = judgeAttempt(
-    waitForCallback(outcome, holding),
-    holding.task,
-    holding.prepared?.options ?? null,
-    deps.registry.get(holding.prepared?.program ?? ''),
-  );
+  const judge = (ended: RanOutcome) =>
+    judgeAttempt(
+      ended,
+      holding.task,
+      holding.prepared?.options ?? null,
+      deps.registry.get(holding.prepared?.program ?? ''),
+    );
+  const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
   if ('error' in verdict) logFailure(deps.log, holding, verdict);
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
