@@ -68,6 +68,7 @@ CREATE TRIGGER umbel_deadline_changed AFTER UPDATE ON public.kr_flow_stat FOR EA
 CREATE TRIGGER umbel_deadline_set AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN ((new.deadline_ts IS NOT NULL)) EXECUTE FUNCTION umbel_deadline();
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
+CREATE TRIGGER umbel_failed AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status = 'failed'::text) AND (old.flow_status <> 'failed'::text) AND (new.version IS NOT NULL) AND ((new.trigger ->> 'kind'::text) IS DISTINCT FROM 'failure'::text))) EXECUTE FUNCTION umbel_failed();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 
 CREATE TABLE kr_hook_rate (
@@ -111,6 +112,16 @@ COMMENT ON TABLE kr_signal IS 'signals to executions; a row inserted by hand is 
 COMMENT ON COLUMN kr_signal.task_exec_seq IS 'the task that got it; null: kept until one waits for its name';
 CREATE INDEX kr_signal_name ON public.kr_signal USING btree (task_flow_id, name, signal_id);
 CREATE TRIGGER umbel_signalled AFTER INSERT ON public.kr_signal REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION umbel_signalled();
+
+CREATE TABLE kr_start (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL,
+  task_id character varying(256) NOT NULL,
+  input jsonb NOT NULL,
+  start_id text NOT NULL DEFAULT (gen_random_uuid())::text,
+  CONSTRAINT kr_start_pkey PRIMARY KEY (task_flow_id)
+);
+COMMENT ON TABLE kr_start IS 'a flow (task_id) that a watcher is to start, because the execution (task_flow_id) failed';
 
 CREATE TABLE kr_task_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -872,6 +883,26 @@ begin
   perform umbel_wire(execution);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_failed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  insert into kr_start (task_flow_id, tenant, task_id, input)
+    select new.task_flow_id, new.tenant, v.definition #>> '{settings,onFailure}', jsonb_build_object(
+      'execution', new.task_flow_id, 'flow', new.task_id, 'error', coalesce(new.error, (
+        select t.error from kr_task_stat t where t.task_flow_id = new.task_flow_id and t.exec_status = 2 and t.reason = 'failed'
+        order by t.task_exec_seq limit 1)))
+    from ms_flow_version v where v.version = new.version and v.definition #>> '{settings,onFailure}' is not null
+    on conflict do nothing;
+  return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
  RETURNS text[]
  LANGUAGE sql
@@ -1575,6 +1606,7 @@ begin
   delete from kr_timer;
   delete from kr_wait;
   delete from kr_limit;
+  delete from kr_start;
   delete from kr_signal;
   return null;
 end $function$;

@@ -372,6 +372,7 @@ begin
   delete from kr_timer;
   delete from kr_wait;
   delete from kr_limit;
+  delete from kr_start;
   delete from kr_signal;
   return null;
 end $$;

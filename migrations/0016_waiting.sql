@@ -45,6 +45,15 @@ create table kr_limit (
 );
 comment on table kr_limit is 'when a task must have ended, whatever number of attempts it makes; written at the first of them';
 
+create table kr_start (
+  task_flow_id varchar(256) collate "C" primary key,
+  tenant       text         not null,
+  task_id      varchar(256) not null,
+  input        jsonb        not null,
+  start_id     text         not null default gen_random_uuid()::text
+);
+comment on table kr_start is 'a flow (task_id) that a watcher is to start, because the execution (task_flow_id) failed';
+
 -- Hands messages to tasks that wait, each locked by the caller: back to Wait, and ready unless something else holds them.
 -- A message is {kind} with {value} or {error}; those that wait for nothing of the kind any more do not get it.
 create function umbel_deliver_v1(flows text[], seqs numeric[], messages jsonb[]) returns int language plpgsql
@@ -314,6 +323,25 @@ begin
     returning f.ordinal::int - 1;
 end $$;
 
+-- The flow that is named for failures is started by whichever watcher looks next; never for the failure of one that was started so.
+create function umbel_failed() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+begin
+  insert into kr_start (task_flow_id, tenant, task_id, input)
+    select new.task_flow_id, new.tenant, v.definition #>> '{settings,onFailure}', jsonb_build_object(
+      'execution', new.task_flow_id, 'flow', new.task_id, 'error', coalesce(new.error, (
+        select t.error from kr_task_stat t where t.task_flow_id = new.task_flow_id and t.exec_status = 2 and t.reason = 'failed'
+        order by t.task_exec_seq limit 1)))
+    from ms_flow_version v where v.version = new.version and v.definition #>> '{settings,onFailure}' is not null
+    on conflict do nothing;
+  return null;
+end $$;
+
+create trigger umbel_failed after update of flow_status on kr_flow_stat for each row
+  when (new.flow_status = 'failed' and old.flow_status <> 'failed' and new.version is not null and new.trigger ->> 'kind' is distinct from 'failure')
+  execute function umbel_failed();
+
 create function umbel_signalled() returns trigger language plpgsql as $$
 declare
   unknown text;
@@ -333,6 +361,8 @@ create trigger umbel_signalled after insert on kr_signal
 -- Down Migration
 drop trigger umbel_signalled on kr_signal;
 drop function umbel_signalled();
+drop trigger umbel_failed on kr_flow_stat;
+drop function umbel_failed();
 drop function umbel_checkpoint_v1(int, text[], numeric[], int[], jsonb[]);
 drop function umbel_expire_v1(text);
 drop trigger umbel_deadline_changed on kr_flow_stat;
@@ -349,6 +379,7 @@ drop function umbel_time_out_v1(text[], numeric[]);
 drop function umbel_wait_v1(int, text[], numeric[], int[], float8[], jsonb[]);
 drop function umbel_match_v1(text[]);
 drop function umbel_deliver_v1(text[], numeric[], jsonb[]);
+drop table kr_start;
 drop table kr_limit;
 drop table kr_signal;
 drop table kr_wait;

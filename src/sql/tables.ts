@@ -177,6 +177,15 @@ export interface LimitTable {
   until_ts: ColumnType<Date, Date | string, Date | string>;
 }
 
+/** A flow to start because an execution failed. */
+export interface StartTable {
+  task_flow_id: string;
+  tenant: string;
+  task_id: string;
+  input: JsonColumn<Json>;
+  start_id: Defaulted<string>;
+}
+
 export interface SignalTable {
   signal_id: Generated<string>;
   task_flow_id: string;
@@ -203,4 +212,5 @@ export interface Tables {
   kr_wait: WaitTable;
   kr_signal: SignalTable;
   kr_limit: LimitTable;
+  kr_start: StartTable;
 }

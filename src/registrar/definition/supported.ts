@@ -14,6 +14,7 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'timezone',
   'flowSettings',
   'deadline',
+  'onFailure',
   'defaults',
   'defaults.priority',
   'defaults.pool',
