@@ -100,16 +100,8 @@ async function plan(deps: PlanDeps, definition: Definition): Promise<Plan | Erro
   const deadline = parseDuration(settings?.['deadline']) || null;
   const { version, tasks } = planned;
   const inputSchema = (settings?.['inputSchema'] ?? null) as JsonObject | null;
-  return {
-    flow,
-    revision,
-    version,
-    tenant,
-    deadline,
-    params: paramKeys(steps),
-    roots: findRoots(tasks),
-    inputSchema,
-  };
+  const params = paramKeys(steps);
+  return { flow, revision, version, tenant, deadline, params, roots: findRoots(tasks), inputSchema };
 }
 
 function paramKeys(steps: Step[]): ReadonlySet<string> {

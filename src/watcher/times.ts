@@ -68,7 +68,8 @@ export function runInTime(
   run: (limits: Limits) => Promise<RanOutcome | StartOutcome>,
 ): Promise<RanOutcome | StartOutcome> {
   const limits = limitsOf(prepared?.options ?? null);
-  const times = prepared?.times;
+  // A fallback runs after all that is limited.
+  const times = prepared?.falling ? undefined : prepared?.times;
   if (times === undefined) return run(limits);
   if (times.late !== undefined) return Promise.resolve(timeOut(times.late));
   if (times.until === undefined) return run(limits);
@@ -81,11 +82,11 @@ export function runInTime(
 export function judgeInTime(
   outcome: RanOutcome,
   { prepared }: Holding,
-  judge: (outcome: RanOutcome) => Verdict,
-): Verdict {
+  judge: (outcome: RanOutcome) => Verdict | Promise<Verdict>,
+): Verdict | Promise<Verdict> {
   const verdict = judge(outcome);
-  const until = prepared?.times?.until;
-  if (until === undefined) return verdict;
+  const until = prepared?.falling ? undefined : prepared?.times?.until;
+  if (until === undefined || verdict instanceof Promise) return verdict;
   const left = leftOf(until);
   if (verdict.kind === 'sleep') return { ...verdict, delay: Math.min(verdict.delay, left) };
   if (verdict.kind === 'wait') return { ...verdict, timeout: Math.min(verdict.timeout ?? Infinity, left) };

@@ -43,6 +43,8 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.retry',
   'steps.timeout',
   'steps.timeout.attempt',
+  'steps.catch',
+  'steps.fallback',
   'steps.timeout.heartbeat',
   'steps.timeout.total',
   'steps.timeout.queue',
