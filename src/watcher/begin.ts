@@ -14,7 +14,8 @@ import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
 import type { AttemptData } from './task-data.ts';
 import { recordOf } from './record.ts';
-import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
+import { judgeInTime, runInTime } from './times.ts';
+import { judgeAttempt, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
 
@@ -63,8 +64,9 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   watchSilence(holding);
-  void deps
-    .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
+  void runInTime(holding, deps.registry, (limits) =>
+    deps.run(deps.registry, attemptOf(holding, deps), limits, stop),
+  )
     .then((outcome) =>
       outcome.kind === 'start'
         ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
@@ -79,12 +81,10 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void | 
   const age = performance.now() - holding.began!;
   clearTimeout(holding.silence);
   deps.ahead.learn(age);
-  const verdict = judgeAttempt(
-    waitForCallback(outcome, holding),
-    holding.task,
-    holding.prepared,
-    deps.registry.get(holding.prepared?.program ?? ''),
-  );
+  const { task, prepared } = holding;
+  const program = deps.registry.get(prepared?.program ?? '');
+  const judge = (ended: RanOutcome) => judgeAttempt(ended, task, prepared, program);
+  const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
   if (verdict instanceof Promise) return verdict.then((judged) => record(deps, holding, judged, age));
   return record(deps, holding, verdict, age);
 }
