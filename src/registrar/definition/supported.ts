@@ -13,6 +13,7 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'timezone',
   'flowSettings',
   'defaults',
+  'failFast',
   'defaults.priority',
   'defaults.pool',
   'defaults.retry',
