@@ -49,6 +49,7 @@ CREATE TABLE kr_flow_stat (
   deadline_ts timestamp with time zone,
   registered_ts timestamp with time zone NOT NULL DEFAULT now(),
   finished_ts timestamp with time zone,
+  reply jsonb,
   CONSTRAINT kr_flow_stat_pkey PRIMARY KEY (task_flow_id),
   CONSTRAINT kr_flow_stat_flow_status_check CHECK ((flow_status = ANY (ARRAY['open'::text, 'paused'::text, 'success'::text, 'failed'::text, 'aborted'::text, 'compensating'::text, 'compensation_failed'::text]))),
   CONSTRAINT kr_flow_stat_place_check CHECK ((place = ANY (ARRAY[0, 1, 2])))
@@ -58,13 +59,35 @@ COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: rea
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 COMMENT ON COLUMN kr_flow_stat.fail_fast IS 'the first failure that stays stops the other branches';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
+COMMENT ON COLUMN kr_flow_stat.reply IS 'what hook.reply answered: status, headers, body, and by which task; the first one stays';
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
 CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE TRIGGER umbel_child_deleted AFTER DELETE ON public.kr_flow_stat FOR EACH ROW WHEN ((old.parent_flow_id IS NOT NULL)) EXECUTE FUNCTION umbel_child_ended();
+CREATE TRIGGER umbel_child_ended AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.parent_flow_id IS NOT NULL) AND (new.flow_status <> old.flow_status) AND (new.flow_status = ANY (ARRAY['success'::text, 'failed'::text, 'aborted'::text, 'compensation_failed'::text])))) EXECUTE FUNCTION umbel_child_ended();
+CREATE TRIGGER umbel_deadline_changed AFTER UPDATE ON public.kr_flow_stat FOR EACH ROW WHEN (((COALESCE(new.deadline_ts, old.deadline_ts) IS NOT NULL) AND ((new.deadline_ts IS DISTINCT FROM old.deadline_ts) OR ((new.finished_ts IS NULL) <> (old.finished_ts IS NULL))))) EXECUTE FUNCTION umbel_deadline();
+CREATE TRIGGER umbel_deadline_set AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN ((new.deadline_ts IS NOT NULL)) EXECUTE FUNCTION umbel_deadline();
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
+
+CREATE TABLE kr_hook_rate (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  per_ms bigint NOT NULL,
+  window_no bigint NOT NULL,
+  calls bigint NOT NULL,
+  CONSTRAINT kr_hook_rate_pkey PRIMARY KEY (task_id, per_ms, window_no)
+) WITH (fillfactor=50, autovacuum_vacuum_cost_delay=0);
+COMMENT ON TABLE kr_hook_rate IS 'calls of hooks with a rate, all processes together; a window is so many times per_ms since 1970';
+
+CREATE TABLE kr_hook_seen (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  seen text NOT NULL,
+  expires_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_hook_seen_pkey PRIMARY KEY (task_id, seen)
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+COMMENT ON TABLE kr_hook_seen IS 'signed calls that were taken, by a hash of what was signed; past expires_ts their time alone refuses them';
 
 CREATE TABLE kr_signal (
   signal_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -153,7 +176,7 @@ CREATE TABLE kr_timer (
   kind text NOT NULL,
   due_ts timestamp with time zone NOT NULL,
   CONSTRAINT kr_timer_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
-  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text, 'beat'::text])))
+  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text, 'beat'::text, 'deadline'::text])))
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX kr_timer_due ON public.kr_timer USING btree (due_ts);
 
@@ -168,7 +191,6 @@ CREATE TABLE kr_wait (
   beat double precision,
   since_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT kr_wait_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
-  CONSTRAINT kr_wait_token_key UNIQUE (token),
   CONSTRAINT kr_wait_kind_check CHECK ((kind = ANY (ARRAY['signal'::text, 'callback'::text, 'sub_execution'::text])))
 );
 COMMENT ON TABLE kr_wait IS 'what a task at 2 waits for; the reason of the task says which';
@@ -177,6 +199,7 @@ COMMENT ON COLUMN kr_wait.name IS 'of the signal';
 COMMENT ON COLUMN kr_wait.fallback IS 'what is delivered when the time is over; null: a TimeoutError';
 COMMENT ON COLUMN kr_wait.early IS 'what came before the task stood waiting';
 COMMENT ON COLUMN kr_wait.beat IS 'milliseconds: without a sign of life for so long it is over';
+CREATE UNIQUE INDEX kr_wait_token ON public.kr_wait USING btree (token);
 
 CREATE TABLE kr_watcher (
   watcher_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -255,6 +278,8 @@ CREATE INDEX ms_flow_moving ON public.ms_flow USING btree (status_ts) WHERE (sta
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
 CREATE TRIGGER umbel_flow_gone AFTER DELETE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_gone();
 CREATE TRIGGER umbel_flow_status AFTER UPDATE OF status, cron, timezone ON public.ms_flow FOR EACH ROW WHEN ((((new.status IS DISTINCT FROM old.status) OR ((new.cron)::text IS DISTINCT FROM (old.cron)::text)) OR ((new.timezone)::text IS DISTINCT FROM (old.timezone)::text))) EXECUTE FUNCTION umbel_flow_status();
+CREATE TRIGGER umbel_flows_truncated AFTER TRUNCATE ON public.ms_flow FOR EACH STATEMENT EXECUTE FUNCTION umbel_flow_gone();
+CREATE TRIGGER umbel_hook_settings AFTER UPDATE OF settings ON public.ms_flow FOR EACH ROW WHEN ((new.settings IS DISTINCT FROM old.settings)) EXECUTE FUNCTION umbel_hook_changed();
 
 CREATE TABLE ms_flow_version (
   version uuid NOT NULL,
@@ -274,6 +299,7 @@ CREATE TABLE ms_hook (
   CONSTRAINT ms_hook_task_id_fkey FOREIGN KEY (task_id) REFERENCES ms_flow(task_id) ON DELETE CASCADE
 );
 COMMENT ON COLUMN ms_hook.status IS 'open: calls are taken';
+CREATE TRIGGER umbel_hook_changed AFTER INSERT OR DELETE OR UPDATE ON public.ms_hook FOR EACH ROW EXECUTE FUNCTION umbel_hook_changed();
 
 CREATE TABLE ms_plan (
   version uuid NOT NULL,
@@ -606,6 +632,68 @@ begin
   return 'kept';
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_checkpoint_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], checkpoints jsonb[])
+ RETURNS SETOF integer
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  return query with free as materialized (
+    select u.*, k.tid from unnest(flows, seqs, attempts, checkpoints) with ordinality u(flow, seq, attempt, checkpoint, ordinal)
+    cross join lateral (
+      select t.ctid tid from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt for no key update skip locked) k
+  )
+  update kr_task_stat t set checkpoint = f.checkpoint, revision = t.revision + 1
+    from free f where t.ctid = f.tid
+    returning f.ordinal::int - 1;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_child_ended()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  child constant text := old.task_flow_id;
+  message constant jsonb := jsonb_build_object('kind', 'sub_execution', 'execution', child);
+  wait record;
+begin
+  select w.task_flow_id flow, w.task_exec_seq seq into wait from kr_wait w where w.token = child and w.kind = 'sub_execution' and w.early is null;
+  if not found then return null; end if;
+  perform 1 from kr_task_stat t where t.task_flow_id = wait.flow and t.task_exec_seq = wait.seq for update;
+  if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message]) = 0 then
+    update kr_wait w set early = message where w.token = child and w.kind = 'sub_execution';
+  end if;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_claim_schedules_v1(up_to timestamp with time zone, most integer)
+ RETURNS TABLE(flow character varying, tenant text, cron character varying, timezone character varying, "decidedTo" timestamp with time zone, policy jsonb)
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+begin
+  return query select s.task_id, f.tenant, s.cron, s.timezone, s.decided_to, f.settings #> '{flowSettings,schedule}'
+    from ms_schedule s join ms_flow f on f.task_id = s.task_id
+    where not s.paused and coalesce(s.due_execution, '-infinity') <= up_to and f.status = 'active'
+    order by coalesce(s.due_execution, '-infinity') limit most for update of s, f skip locked;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[], failed boolean[])
  RETURNS SETOF character varying
  LANGUAGE plpgsql
@@ -631,6 +719,20 @@ begin
     end if;
     return query select f.task_id from kr_flow_stat f where f.task_flow_id = ended.task_flow_id and f.place = 2;
   end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_deadline()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if new.deadline_ts is null or new.finished_ts is not null then
+    delete from kr_timer k where k.task_flow_id = new.task_flow_id and k.kind = 'deadline';
+  else
+    insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts) values (new.task_flow_id, -1, 'deadline', new.deadline_ts)
+      on conflict (task_flow_id, task_exec_seq, kind) do update set due_ts = excluded.due_ts;
+  end if;
+  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_definition_changed()
@@ -735,6 +837,34 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_expire_v1(execution text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  failure constant jsonb := '{"name": "DeadlineError", "message": "the execution did not end before its deadline"}';
+begin
+  perform umbel_lock_executions(umbel_family(array[execution]));
+  delete from kr_timer k where k.task_flow_id = execution and k.kind = 'deadline' and k.due_ts <= clock_timestamp();
+  if not found then return; end if;
+  perform 1 from kr_flow_stat f where f.task_flow_id = execution and f.flow_status in ('open', 'paused');
+  if not found then return; end if;
+  delete from kr_timer k where k.task_flow_id = execution;
+  delete from kr_wait w where w.task_flow_id = execution;
+  update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
+      finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
+    where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
+  update kr_flow_stat f set error = failure where f.task_flow_id = execution;
+  update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
+  update kr_flow_stat f set flow_status = 'open' where f.task_flow_id = execution and f.flow_status = 'paused';
+  perform umbel_wire(execution);
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
  RETURNS text[]
  LANGUAGE sql
@@ -766,10 +896,11 @@ declare
   late_flows text[]; late_seqs numeric[];
   undone text[];
 begin
+  perform umbel_expire_v1(k.task_flow_id) from kr_timer k where k.kind = 'deadline' and k.due_ts <= clock_timestamp() order by k.due_ts limit most;
   -- Tasks are locked before their timers, as by everybody; those that somebody else is at now are left for the next time.
   select array_agg(u.flow), array_agg(u.seq) into due_flows, due_seqs from (
       select distinct d.flow, d.seq from (
-        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() order by k.due_ts limit most) d
+        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() and k.kind <> 'deadline' order by k.due_ts limit most) d
       order by d.flow, d.seq) u
     cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update skip locked) k;
   if due_flows is null then return; end if;
@@ -811,7 +942,11 @@ CREATE OR REPLACE FUNCTION public.umbel_flow_gone()
  LANGUAGE plpgsql
 AS $function$
 begin
-  delete from kr_fire r where r.task_id = old.task_id;
+  if tg_op = 'TRUNCATE' then
+    delete from kr_fire;
+  else
+    delete from kr_fire r where r.task_id = old.task_id;
+  end if;
   return null;
 end $function$;
 
@@ -855,8 +990,10 @@ begin
     delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
       where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id)
     returning f.task_flow_id
+  ), signals as (
+    delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id
   )
-  delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id;
+  delete from kr_timer k using ended e where k.task_flow_id = e.task_flow_id;
   return null;
 end $function$;
 
@@ -882,7 +1019,7 @@ begin
   end if;
   new.watcher_id := null;
   delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
-  delete from kr_wait w where w.task_flow_id = old.task_flow_id and w.task_exec_seq = old.task_exec_seq;
+  perform umbel_wait_no_more(old.task_flow_id, old.task_exec_seq, old.exec_status in (1, 2));
   new.delivered := null;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
@@ -941,6 +1078,31 @@ begin
     end if;
   end case;
   return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hook_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_notify('umbel_hooks', json_build_object('hook', case tg_op when 'DELETE' then old.task_id else new.task_id end)::text);
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hook_reply_v1(execution text, reply jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+  stored jsonb;
+begin
+  update kr_flow_stat f set reply = umbel_hook_reply_v1.reply where f.task_flow_id = execution and f.reply is null returning f.reply into stored;
+  if found then
+    perform pg_notify('umbel_hooks', json_build_object('reply', execution)::text);
+    return true;
+  end if;
+  -- The answer of an attempt whose own end was lost counts as this one's.
+  return coalesce((select f.reply ->> 'by' = umbel_hook_reply_v1.reply ->> 'by' from kr_flow_stat f where f.task_flow_id = execution), false);
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_inserted_edges(flows text[])
@@ -1150,7 +1312,7 @@ AS $function$
     group by 1, 2, 3
 $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[])
+CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[], parents text[], parent_seqs numeric[], timeouts double precision[])
  RETURNS TABLE(ordinal integer, outcome text, task_flow_id character varying)
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
@@ -1165,16 +1327,17 @@ declare
   limited text[];
 begin
   return query with given as (
-    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers)
-      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, ordinal)
+    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers, parents, parent_seqs, timeouts)
+      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
     select g.*, f.max_running, f.fail_fast, p.roots from given g
     cross join lateral (select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
     where p.roots > 0
   ), execution as (
-    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, registered_ts, place, active, fail_fast)
-    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, now(), case when f.max_running is not null then 0 end,
+    insert into kr_flow_stat (
+      task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, fail_fast)
+    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, f.parent, f.parent_seq, now() + f.timeout * interval '1 millisecond', now(), case when f.max_running is not null then 0 end,
            f.roots, f.fail_fast
     from fresh f
     order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
@@ -1411,6 +1574,25 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_wait_no_more(execution text, seq numeric, unfinished boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  child text;
+begin
+  for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
+      returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
+    continue when child is null;
+    update kr_flow_stat f set flow_status = 'aborted' where f.task_flow_id = child and f.flow_status in ('open', 'paused');
+  end loop;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_wait_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], timeouts double precision[], waits jsonb[])
  RETURNS void
  LANGUAGE plpgsql
@@ -1464,6 +1646,7 @@ AS $function$
 declare
   gated boolean;
   fast boolean;
+  expired boolean;
   changed bigint;
   counts record;
 begin
@@ -1479,7 +1662,8 @@ begin
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
       and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
-  select f.place is not distinct from 0, f.fail_fast into gated, fast from kr_flow_stat f where f.task_flow_id = execution;
+  select f.place is not distinct from 0, f.fail_fast, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, fast, expired
+    from kr_flow_stat f where f.task_flow_id = execution;
 
   -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
   update kr_task_stat t set
@@ -1490,6 +1674,7 @@ begin
       and (t.exec_status = 1 and t.watcher_id is null or t.exec_status in (2, 9) and t.reason is null);
 
   -- Until nothing follows any more. A failure that an edge takes is handled, unless whoever would take it was skipped: so skips come first.
+  -- Past the deadline of the execution nothing is.
   loop
     with edge as (
       select t.task_exec_seq child, p.task_exec_seq parent, d.kind, t.need,
@@ -1524,7 +1709,7 @@ begin
       select c.*, c.exec_status = 0 and c.waiting_on = 0 and c.live > 0 and not c.hold and not gated and not c.timed ready,
              case when c.exec_status = 0 and c.live = 0 and not c.timed then 'skipped'
                   when c.exec_status = 9 and c.reason = 'handled' and not c.taken then 'failed'
-                  when c.exec_status = 2 and c.reason = 'failed' and c.taken then 'handled' end fate
+                  when c.exec_status = 2 and c.reason = 'failed' and c.taken and not expired then 'handled' end fate
       from counted c
     ), fresh as (
       select f.*, f.fate is not null and (f.fate = 'skipped' or f.fate = 'failed' and not bool_or(f.fate = 'skipped') over ()

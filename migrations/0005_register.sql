@@ -4,7 +4,8 @@
 
 create function umbel_register_v1(
   ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[],
-  inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[]
+  inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[],
+  parents text[], parent_seqs numeric[], timeouts float8[]  -- the tasks that start them; milliseconds until their deadlines
 ) returns table (ordinal int, outcome text, task_flow_id varchar) language plpgsql
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off
 set plan_cache_mode = force_generic_plan set jit = off
@@ -14,16 +15,17 @@ declare
   limited text[];
 begin
   return query with given as (
-    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers)
-      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, ordinal)
+    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers, parents, parent_seqs, timeouts)
+      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
     select g.*, f.max_running, f.fail_fast, p.roots from given g
     cross join lateral (select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
     where p.roots > 0
   ), execution as (
-    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, registered_ts, place, active, fail_fast)
-    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, now(), case when f.max_running is not null then 0 end,
+    insert into kr_flow_stat (
+      task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, fail_fast)
+    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, f.parent, f.parent_seq, now() + f.timeout * interval '1 millisecond', now(), case when f.max_running is not null then 0 end,
            f.roots, f.fail_fast
     from fresh f
     order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
@@ -89,6 +91,6 @@ begin
 end $$;
 
 -- Down Migration
-drop function umbel_register_v1(text[], text[], bigint[], uuid[], text[], jsonb[], jsonb[], numeric[], text[], jsonb[]);
+drop function umbel_register_v1(text[], text[], bigint[], uuid[], text[], jsonb[], jsonb[], numeric[], text[], jsonb[], text[], numeric[], float8[]);
 drop function umbel_override(json, jsonb);
 drop function umbel_admit_v1(text[]);

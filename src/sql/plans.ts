@@ -8,19 +8,19 @@ export interface PlannedTask {
   program: string;
   /** What the step says of retries, timeouts and the like. */
   options: JsonObject | null;
-  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
-  wireOn: number;
   /** As the definition has them, when an expression may be in them. */
   params: JsonObject | null;
   /** Exec seqs of the predecessors. */
   depends: string[];
+  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
+  wireOn: number;
 }
 
 /** The tasks of the given versions. */
 export async function readPlans(db: Database, versions: string[]): Promise<Map<string, PlannedTask[]>> {
   const { rows } = await db.pool.query<PlannedTask & { version: string }>({
     name: 'readPlans',
-    text: `select version, task_exec_seq seq, step, program, options, wire_on "wireOn", depends,
+    text: `select version, task_exec_seq seq, step, program, options, depends, wire_on "wireOn",
              case when position('\${{' in parameters::text) > 0 then parameters end params
            from ms_plan where version = any ($1) order by version, task_exec_seq`,
     values: [versions],

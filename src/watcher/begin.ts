@@ -4,10 +4,14 @@ import type { Logger } from '../log.ts';
 import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ahead } from './ahead.ts';
-import { waitForCallback } from './callbacks.ts';
+import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
+import { type ChildDeps, startChild } from './children.ts';
+import { keepCheckpoint } from './fallback.ts';
+import { type Heartbeats, watchSilence } from './heartbeats.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
-import type { Attempt, RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
+import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
 import type { AttemptData } from './task-data.ts';
 import { recordOf } from './record.ts';
@@ -18,7 +22,7 @@ import type { Waker } from '../sql/waker.ts';
 /** The value of a secret; undefined: there is none. */
 export type FindSecret = (name: string) => string | undefined;
 
-export interface BeginDeps {
+export interface BeginDeps extends ChildDeps {
   registry: Registry;
   holdings: Holdings;
   ahead: Ahead;
@@ -28,6 +32,7 @@ export interface BeginDeps {
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
+  heartbeats: Heartbeats;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
 }
@@ -58,9 +63,14 @@ export function makeBegin(deps: BeginDeps): () => void {
 function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
+  watchSilence(holding);
   void deps
     .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
-    .then((outcome) => settle(deps, holding, outcome))
+    .then((outcome) =>
+      outcome.kind === 'start'
+        ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
+        : settle(deps, holding, outcome),
+    )
     .then(beginNext)
     .then(() => deps.waker.wake());
 }
@@ -68,10 +78,11 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
 /** Judges at once where it can: most tasks end without anything to wait for. */
 function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void | Promise<void> {
   const age = performance.now() - holding.began!;
+  clearTimeout(holding.silence);
   deps.ahead.learn(age);
   const verdict = judgeAttempt(
     waitForCallback(outcome, holding),
-    holding.task,
+    holding.checkpoint === undefined ? holding.task : { ...holding.task, checkpoint: holding.checkpoint },
     holding.prepared,
     deps.registry.get(holding.prepared?.program ?? ''),
   );
@@ -88,7 +99,7 @@ function record(deps: BeginDeps, holding: Holding, verdict: Verdict, age: number
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
-function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
+function attemptOf(holding: Holding, { log, findSecret, heartbeats }: BeginDeps): Attempt {
   const { task, prepared } = holding;
   const { program, step, input, callback, falling, parameters = task.parameters } = prepared!;
   const own = task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json);
@@ -99,6 +110,7 @@ function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
     input,
     checkpoint: falling ? falling.checkpoint : own,
     delivered: task.delivered,
+    beat: (checkpoint) => heartbeats.beat(holding, keepCheckpoint(falling, checkpoint)),
     callback,
     attempt: task.attempt,
     // To others the fallback is another request.
@@ -111,10 +123,16 @@ function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
 }
 
 function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
-  const { data, scope, falling } = prepared!;
+  const { data, scope, falling, options } = prepared!;
   if (data === null || scope === undefined) return undefined;
-  const seen = falling ? { ...scope, error: falling.error as unknown as Json } : scope;
-  return { step: data, scope: seen, findSecret, first: isFirst(task) };
+  return {
+    step: data,
+    scope: falling ? { ...scope, error: falling.error as unknown as Json } : scope,
+    findSecret,
+    first: isFirst(task),
+    // What the program returns counts for nothing then.
+    selects: !awaitsCallback(task, options),
+  };
 }
 
 /** Otherwise it goes on after a failure or a wait. */

@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import { hasTemplate } from '../expressions/template.ts';
 import type { Claimed } from '../sql/advance.ts';
 import type { Known } from './known-plans.ts';
-import type { RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
 import type { Verdict } from './verdict.ts';
 
 /** How far a task's fallback is. */
@@ -33,6 +33,15 @@ export function beginFallback(error: TaskError, checkpoint: string | null): Verd
     checkpoint: checkpointOf({ error, retried: 0, checkpoint: null, own }),
     error,
   };
+}
+
+/** What is kept of a checkpoint that the running program leaves, both as JSON text. */
+export function keepCheckpoint(
+  falling: Falling | undefined,
+  checkpoint: string | undefined,
+): string | undefined {
+  if (falling === undefined || checkpoint === undefined) return checkpoint;
+  return JSON.stringify(checkpointOf({ ...falling, checkpoint: JSON.parse(checkpoint) as Json }));
 }
 
 /** The checkpoint with which a task's fallback begins or goes on. */

@@ -8,6 +8,7 @@ import { readPrograms } from '../sql/plans.ts';
 import type { Callback } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import { issueCallbacks } from './callbacks.ts';
+import { resolveChildren } from './children.ts';
 import { gather } from './gather.ts';
 import { asFallback } from './fallback.ts';
 import { type Known, type KnownPlans, knowCatches, loadPlans } from './known-plans.ts';
@@ -31,6 +32,7 @@ export function makePrepare(db: Database, registry: Registry, callbackUrl: strin
   const plans: KnownPlans = new Map();
   return async (tasks, settled) => {
     const programs = await findPrograms(db, plans, tasks);
+    await resolveChildren(db, tasks);
     const gathered = await gather({ db, registry, plans }, tasks, programs, settled);
     const callbacks = await issueCallbacks(db, callbackUrl, tasks, programs);
     return programs.map((known, i) => {

@@ -17,19 +17,20 @@ const NOTHING = {
 type Kept = Omit<Ended, 'flow' | 'seq' | 'attempt' | 'age' | 'wireOn'>;
 
 /** `age` is in milliseconds since the program began. */
-export function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): Ended {
+export function recordOf({ task, prepared, checkpoint }: Holding, verdict: Verdict, age: number): Ended {
   const { flow, seq, attempt } = task;
-  return { flow, seq, attempt, age, wireOn: prepared?.wireOn ?? 0, ...keep(verdict) };
+  return { flow, seq, attempt, age, wireOn: prepared?.wireOn ?? 0, ...keep(verdict, checkpoint ?? null) };
 }
 
-function keep(verdict: Verdict): Kept {
+/** `checkpoint` is what the program left with its last sign of life. */
+function keep(verdict: Verdict, checkpoint: string | null): Kept {
   switch (verdict.kind) {
     case 'finished':
       return { ...NOTHING, status: 'finished', result: verdict.text };
     case 'skipped':
       return { ...NOTHING, status: 'ignored', reason: 'skipped' };
     case 'failed':
-      return { ...NOTHING, status: 'failed', reason: 'failed', error: write(verdict.error) };
+      return { ...NOTHING, status: 'failed', reason: 'failed', error: write(verdict.error), checkpoint };
     case 'ignored':
       return { ...NOTHING, status: 'ignored', reason: 'allowed_failure', error: write(verdict.error) };
     case 'caught': {
@@ -39,15 +40,18 @@ function keep(verdict: Verdict): Kept {
     case 'retry':
     case 'sleep':
     case 'wait':
-      return keepWaiting(verdict);
+      return keepWaiting(verdict, checkpoint);
   }
 }
 
-function keepWaiting(verdict: Extract<Verdict, { kind: 'retry' | 'sleep' | 'wait' }>): Kept {
+function keepWaiting(
+  verdict: Extract<Verdict, { kind: 'retry' | 'sleep' | 'wait' }>,
+  left: string | null,
+): Kept {
   switch (verdict.kind) {
     case 'retry': {
       const { delay, error } = verdict;
-      return { ...NOTHING, status: 'waiting', reason: 'retry', delay, error: write(error) };
+      return { ...NOTHING, status: 'waiting', reason: 'retry', delay, error: write(error), checkpoint: left };
     }
     case 'sleep': {
       const { delay, error } = verdict;

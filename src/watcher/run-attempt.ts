@@ -9,7 +9,9 @@ import { fillTemplate } from '../expressions/template.ts';
 import type { Registry } from '../programs/registry.ts';
 import { makeRedact } from './redact.ts';
 import { RESULT_LIMIT, writeJson } from './result.ts';
-import { type Attempt, type Limits, type RanOutcome, refuse, runTask } from './run.ts';
+import type { RanOutcome, StartOutcome } from './ran.ts';
+import { refuse } from './refuse.ts';
+import { type Attempt, type Limits, runTask } from './run.ts';
 import type { Stop } from './stop.ts';
 import { describeError } from './task-error.ts';
 import type { AttemptData, TaskData } from './task-data.ts';
@@ -19,7 +21,7 @@ export type RunAttempt = (
   attempt: Attempt,
   limits?: Limits,
   stop?: Stop,
-) => Promise<RanOutcome>;
+) => Promise<RanOutcome | StartOutcome>;
 
 export const runAttempt: RunAttempt = (registry, attempt, limits, stop) =>
   attempt.data === undefined
@@ -32,7 +34,7 @@ async function runWithData(
   data: AttemptData,
   limits?: Limits,
   stop?: Stop,
-): Promise<RanOutcome> {
+): Promise<RanOutcome | StartOutcome> {
   const { step } = data;
   const secrets = findSecrets(attempt, data);
   const redact = secrets === undefined ? undefined : makeRedact(Object.values(secrets));
@@ -42,14 +44,28 @@ async function runWithData(
     scope = { ...scope, input };
     if (step.when !== undefined && data.first && !isTrue(await at('when', step.when, input, scope)))
       return { kind: 'skipped' };
-    const parameters = await fillParameters(attempt, step, { ...scope, ...(secrets && { secrets }) });
+    const parameters = isAnswered(attempt)
+      ? attempt.parameters
+      : await fillParameters(attempt, step, { ...scope, ...(secrets && { secrets }) });
     const log = redact === undefined ? attempt.log : redact.log(attempt.log);
-    const ready = { ...attempt, input, parameters, log, redact, select: makeSelect(step, scope) };
+    const ready = {
+      ...attempt,
+      input,
+      parameters,
+      log,
+      redact,
+      select: data.selects ? makeSelect(step, scope) : undefined,
+    };
     const outcome = await runTask(registry, ready, limits, stop);
     return outcome.kind === 'failed' ? { ...outcome, scope } : outcome;
   } catch (thrown) {
     return { kind: 'failed', error: describeError(thrown, redact), retryable: true, scope };
   }
+}
+
+/** What it waited for is its result: the program is not run again. */
+function isAnswered({ delivered }: Attempt): boolean {
+  return delivered !== undefined && delivered !== null && delivered.kind !== 'signal';
 }
 
 async function workOutInput(

@@ -1,17 +1,22 @@
 // Runs one claimed task: from the row's program name and parameter text to an outcome. Called by the loop.
 // Whatever a program does, `runTask` answers with an outcome and never throws.
-import type { Delivered, Outcome, TaskError, Wait } from '../dag/outcome.ts';
-import type { Json, Problem } from '../dag/vocabulary.ts';
+import type { Delivered } from '../dag/outcome.ts';
+import type { Json } from '../dag/vocabulary.ts';
 import { ProgramError } from '../programs/program-error.ts';
 import type { Callback, Context, Program, ProgramLog, Signal } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
-import { isLater } from '../programs/later.ts';
-import { isWaiting } from '../programs/wait-for.ts';
-import type { Scope } from '../expressions/scope.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Redact } from './redact.ts';
-import { RESULT_LIMIT, writeJson } from './result.ts';
-
+import {
+  finish,
+  isDone,
+  writeCheckpoint,
+  type RanOutcome,
+  type Retriable,
+  type StartOutcome,
+} from './ran.ts';
+import { refuse } from './refuse.ts';
+import { RESULT_LIMIT } from './result.ts';
 import { makeStop, type Stop } from './stop.ts';
 import { describeError } from './task-error.ts';
 import type { AttemptData } from './task-data.ts';
@@ -28,6 +33,8 @@ export interface Attempt {
   checkpoint?: Json;
   /** What the task waited for outside. */
   delivered?: Delivered | null;
+  /** Takes signs of life, with the JSON text of a checkpoint if there is one. */
+  beat?: (checkpoint: string | undefined) => void;
   /** Where others answer for the task, when its step awaits that. */
   callback?: Callback | null;
   /** 1 for the first attempt. */
@@ -51,19 +58,6 @@ export interface Limits {
   resultBytes?: number;
 }
 
-/** How the attempt itself ended; after a failure, with what the step's expressions saw. A result comes also as the JSON text that was checked, so that it is written once. */
-export type RanOutcome =
-  | { kind: 'finished'; result: Json; text: string }
-  | ({ kind: 'failed'; error: TaskError; scope?: Scope | undefined } & Retriable)
-  | Extract<Outcome, { kind: 'sleep' | 'wait' | 'skipped' }>;
-
-/** What the failure itself says of trying again. */
-interface Retriable {
-  retryable: boolean;
-  /** Milliseconds that the program asked to wait. */
-  after?: number;
-}
-
 // A longer timer would overflow Node's 32 bits and fire at once; this is 24 days.
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -73,7 +67,7 @@ export async function runTask(
   attempt: Attempt,
   limits: Limits = {},
   stop: Stop = makeStop(),
-): Promise<RanOutcome> {
+): Promise<RanOutcome | StartOutcome> {
   try {
     const raw = parseParameters(attempt.parameters);
     const program = findProgram(registry, attempt);
@@ -84,7 +78,7 @@ export async function runTask(
         ? delivered.value
         : await runProgram(program, raw, attempt, limits, stop);
     const chosen = select && isDone(result) ? await select(result, program.name) : result;
-    return finish(program, chosen, attempt, limits.resultBytes ?? RESULT_LIMIT);
+    return finish(program, chosen, attempt.redact, limits.resultBytes ?? RESULT_LIMIT);
   } catch (thrown) {
     return {
       kind: 'failed',
@@ -94,13 +88,7 @@ export async function runTask(
   }
 }
 
-async function runProgram(
-  program: Program,
-  raw: unknown,
-  attempt: Attempt,
-  limits: Limits,
-  stop: Stop,
-): Promise<unknown> {
+function runProgram(program: Program, raw: unknown, attempt: Attempt, limits: Limits, stop: Stop): unknown {
   const params = checkParameters(program, raw, attempt.redact);
   const time = limits.timeout === undefined ? program.timeout : limits.timeout;
   return runWithin(time, program, makeContext(attempt, params, program, stop), stop);
@@ -147,6 +135,7 @@ function makeContext(attempt: Attempt, params: unknown, program: Program, stop: 
     },
     checkpoint: attempt.checkpoint ?? null,
     callback: attempt.callback ?? null,
+    heartbeat: (checkpoint) => attempt.beat?.(writeCheckpoint(program, checkpoint, attempt.redact)),
     delivered: attempt.delivered ? readSignal(attempt.delivered) : null,
     attempt: attempt.attempt,
     idempotencyKey: attempt.idempotencyKey,
@@ -186,43 +175,6 @@ function timedOut(program: Program, timeout: number): Error {
   return refuse('TimeoutError', `${program.name} did not end within ${timeout} ms`);
 }
 
-function isDone(result: unknown): boolean {
-  return !isLater(result) && !isWaiting(result);
-}
-
-function finish(program: Program, result: unknown, { redact }: Attempt, limit: number): RanOutcome {
-  const checkpointOf = (checkpoint: unknown) =>
-    JSON.parse(write(program, 'checkpoint', checkpoint, limit, redact).text) as Json;
-  if (isLater(result))
-    return { kind: 'sleep', delay: result.delay, checkpoint: checkpointOf(result.checkpoint) };
-  if (isWaiting(result)) {
-    const { timeout, wait } = result;
-    return {
-      kind: 'wait',
-      wait: redactWait(wait, redact),
-      timeout,
-      checkpoint: checkpointOf(result.checkpoint),
-    };
-  }
-  const { value, text } = write(program, 'result', result, limit, redact);
-  return { kind: 'finished', result: value, text };
-}
-
-function redactWait(wait: Wait, redact: Redact | undefined): Wait {
-  return redact === undefined || wait.default === undefined
-    ? wait
-    : { ...wait, default: redact.json(wait.default) };
-}
-
-function write(program: Program, what: string, value: unknown, limit: number, redact: Redact | undefined) {
-  const written = writeJson(value, limit);
-  if ('problem' in written) throw refuse('ResultError', `the ${what} of ${program.name} ${written.problem}`);
-  const { text } = written;
-  if (redact === undefined || redact.text(text) === text) return { value: (value ?? null) as Json, text };
-  const redacted = redact.json(JSON.parse(text) as Json);
-  return { value: redacted, text: JSON.stringify(redacted) };
-}
-
 function readSignal({ value = null, by = null, comment = null, at, timedOut = false }: Delivered): Signal {
   return { value, by, comment, at: at ?? null, timedOut };
 }
@@ -233,15 +185,4 @@ function readRetriable(thrown: unknown): Retriable {
     delay?: number;
   };
   return { retryable: retryable !== false, ...(typeof delay === 'number' ? { after: delay } : {}) };
-}
-
-// The engine's own refusals: where in the engine they were raised helps nobody, so they carry no stack.
-export function refuse(name: string, message: string, problems?: Problem[]): Error {
-  const details = problems
-    ? { problems: problems.map(({ path, message }) => ({ path, message })) }
-    : undefined;
-  const error = new ProgramError(message, details ? { name, details } : { name });
-  delete error.stack;
-  // Only a time-out may go better the next time.
-  return Object.assign(error, { retryable: name === 'TimeoutError' });
 }

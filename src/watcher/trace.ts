@@ -74,7 +74,7 @@ export function traceTasks(tracer: Tracer, run: RunAttempt): RunAttempt {
 /** Returns what writes a span for each execution that ended with one of these attempts. */
 export function traceExecutions(tracer: Tracer, db: Database, log: Logger): (ended: Ended[]) => void {
   return (ended) => {
-    const last = ended.filter(({ status }) => status !== 'waiting');
+    const last = ended.filter(({ status }) => status !== 'waiting' && status !== 'outside');
     if (last.length === 0) return;
     readEndedExecutions(db, last)
       .then((executions) => executions.forEach((execution) => writeSpan(tracer, execution)))

@@ -8,7 +8,8 @@ import type { Claimed } from '../sql/advance.ts';
 import { catchFailure, type Caught } from './catching.ts';
 import { beginFallback, judgeFallback } from './fallback.ts';
 import type { Known } from './known-plans.ts';
-import type { Limits, RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
+import type { Limits } from './run.ts';
 
 /** What is recorded. */
 export type Verdict =
@@ -44,6 +45,13 @@ export function limitsOf(options: JsonObject | null): Limits {
   const timeout = attemptTimeout(options?.timeout);
   if (timeout === undefined) return {};
   return { timeout: timeout === 0 ? null : timeout };
+}
+
+/** Milliseconds between two signs of life; undefined: none are asked for. */
+export function heartbeatOf(options: JsonObject | null): number | undefined {
+  const timeout = options?.['timeout'];
+  if (typeof timeout !== 'object' || timeout === null || Array.isArray(timeout)) return undefined;
+  return parseDuration(timeout['heartbeat']) || undefined;
 }
 
 /** `timeout: 30s`, or `timeout: {attempt: 30s}`. */

@@ -11,8 +11,10 @@ import type { Hint } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, type FindSecret, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
+import type { StartExecution } from './children.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
+import { makeHeartbeats } from './heartbeats.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
@@ -43,6 +45,8 @@ export interface WatcherOptions {
   release: string;
   /** Address under which others reach the register server. */
   publicUrl?: string;
+  /** Starts what `flow.execute` asks for; absent: it fails. */
+  startExecution?: StartExecution;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
   /** What expressions in parameters may ask for; default: there are none. */
@@ -78,7 +82,7 @@ const LOST_LIMIT = 3;
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, membership, position, loop, timekeeper } = parts;
+  const { holdings, heartbeats, membership, position, loop, timekeeper } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
   let uncancellable = () => {};
@@ -112,7 +116,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       // At once: a call made while the listening ends would take tasks in only to hand them back.
       loop.close();
       await deaf();
-      await drain({ db, holdings, membership, loop, running, log }, grace);
+      await drain({ db, holdings, heartbeats, membership, loop, running, log }, grace);
       uncancellable();
     },
   };
@@ -131,43 +135,51 @@ function lookAt({ holdings, membership }: ReturnType<typeof makeParts>, workers:
 
 /** The pieces that share what the watcher holds. */
 function makeParts(options: WatcherOptions) {
-  const { db, log, registry, workers, pool, pollInterval } = options;
-  const shared = {
-    db,
-    log,
-    registry,
-    workers,
-    pool,
-    pollInterval,
-    holdings: makeHoldings(),
-    ahead: makeAhead(),
-    waker: makeWaker(),
-    ...addTraces(options),
-  };
+  const { db, log, pool } = options;
+  const shared = { ...pickShared(options), ...addTraces(options) };
   const { holdings } = shared;
   const closing = { closed: false };
   const wake = () => loop.wake();
   const hinter = makeHinter(db, log);
   const membership = makeOwnMembership(options, holdings, wake);
   const position = makeClaimPosition();
+  const heartbeats = makeHeartbeats({ db, membership, log });
   const onReady = (ready: string, priority: number) => {
     hinter.hint(ready, priority);
     if (ready === pool) wake();
   };
   const timekeeper = makeTimekeeper({ ...shared, onReady });
+  const onDelayed = (delay: number) => timekeeper.expect(delay);
   const beginNext = makeBegin({
     ...shared,
+    heartbeats,
     findSecret: options.findSecret ?? (() => undefined),
     isClosed: () => closing.closed,
   });
-  const prepare = makePrepare(db, registry, `${options.publicUrl ?? ''}/tasks`);
-  const onDelayed = (delay: number) => timekeeper.expect(delay);
+  const prepare = makePrepare(db, options.registry, `${options.publicUrl ?? ''}/tasks`);
   const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext, onDelayed });
   const close = () => {
     closing.closed = true;
     timekeeper.stop();
   };
-  return { timekeeper, holdings, position, membership, loop, close };
+  return { timekeeper, holdings, heartbeats, position, membership, loop, close };
+}
+
+/** What several pieces are made of. */
+function pickShared(options: WatcherOptions) {
+  const { db, log, registry, workers, pool, pollInterval, startExecution } = options;
+  return {
+    db,
+    log,
+    registry,
+    workers,
+    pool,
+    pollInterval,
+    startExecution,
+    holdings: makeHoldings(),
+    ahead: makeAhead(),
+    waker: makeWaker(),
+  };
 }
 
 /** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */
