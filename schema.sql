@@ -64,6 +64,8 @@ CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, pla
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE TRIGGER umbel_child_deleted AFTER DELETE ON public.kr_flow_stat FOR EACH ROW WHEN ((old.parent_flow_id IS NOT NULL)) EXECUTE FUNCTION umbel_child_ended();
 CREATE TRIGGER umbel_child_ended AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.parent_flow_id IS NOT NULL) AND (new.flow_status <> old.flow_status) AND (new.flow_status = ANY (ARRAY['success'::text, 'failed'::text, 'aborted'::text, 'compensation_failed'::text])))) EXECUTE FUNCTION umbel_child_ended();
+CREATE TRIGGER umbel_deadline_changed AFTER UPDATE ON public.kr_flow_stat FOR EACH ROW WHEN (((COALESCE(new.deadline_ts, old.deadline_ts) IS NOT NULL) AND ((new.deadline_ts IS DISTINCT FROM old.deadline_ts) OR ((new.finished_ts IS NULL) <> (old.finished_ts IS NULL))))) EXECUTE FUNCTION umbel_deadline();
+CREATE TRIGGER umbel_deadline_set AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN ((new.deadline_ts IS NOT NULL)) EXECUTE FUNCTION umbel_deadline();
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
@@ -172,7 +174,7 @@ CREATE TABLE kr_timer (
   kind text NOT NULL,
   due_ts timestamp with time zone NOT NULL,
   CONSTRAINT kr_timer_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
-  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text, 'beat'::text])))
+  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text, 'beat'::text, 'deadline'::text])))
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX kr_timer_due ON public.kr_timer USING btree (due_ts);
 
@@ -274,6 +276,7 @@ CREATE INDEX ms_flow_moving ON public.ms_flow USING btree (status_ts) WHERE (sta
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
 CREATE TRIGGER umbel_flow_gone AFTER DELETE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_gone();
 CREATE TRIGGER umbel_flow_status AFTER UPDATE OF status, cron, timezone ON public.ms_flow FOR EACH ROW WHEN ((((new.status IS DISTINCT FROM old.status) OR ((new.cron)::text IS DISTINCT FROM (old.cron)::text)) OR ((new.timezone)::text IS DISTINCT FROM (old.timezone)::text))) EXECUTE FUNCTION umbel_flow_status();
+CREATE TRIGGER umbel_flows_truncated AFTER TRUNCATE ON public.ms_flow FOR EACH STATEMENT EXECUTE FUNCTION umbel_flow_gone();
 CREATE TRIGGER umbel_hook_settings AFTER UPDATE OF settings ON public.ms_flow FOR EACH ROW WHEN ((new.settings IS DISTINCT FROM old.settings)) EXECUTE FUNCTION umbel_hook_changed();
 
 CREATE TABLE ms_flow_version (
@@ -627,6 +630,27 @@ begin
   return 'kept';
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_checkpoint_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], checkpoints jsonb[])
+ RETURNS SETOF integer
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  return query with free as materialized (
+    select u.*, k.tid from unnest(flows, seqs, attempts, checkpoints) with ordinality u(flow, seq, attempt, checkpoint, ordinal)
+    cross join lateral (
+      select t.ctid tid from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt for no key update skip locked) k
+  )
+  update kr_task_stat t set checkpoint = f.checkpoint, revision = t.revision + 1
+    from free f where t.ctid = f.tid
+    returning f.ordinal::int - 1;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_child_ended()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -693,6 +717,20 @@ begin
     end if;
     return query select f.task_id from kr_flow_stat f where f.task_flow_id = ended.task_flow_id and f.place = 2;
   end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_deadline()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if new.deadline_ts is null or new.finished_ts is not null then
+    delete from kr_timer k where k.task_flow_id = new.task_flow_id and k.kind = 'deadline';
+  else
+    insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts) values (new.task_flow_id, -1, 'deadline', new.deadline_ts)
+      on conflict (task_flow_id, task_exec_seq, kind) do update set due_ts = excluded.due_ts;
+  end if;
+  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_definition_changed()
@@ -797,6 +835,34 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_expire_v1(execution text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  failure constant jsonb := '{"name": "DeadlineError", "message": "the execution did not end before its deadline"}';
+begin
+  perform umbel_lock_executions(umbel_family(array[execution]));
+  delete from kr_timer k where k.task_flow_id = execution and k.kind = 'deadline' and k.due_ts <= clock_timestamp();
+  if not found then return; end if;
+  perform 1 from kr_flow_stat f where f.task_flow_id = execution and f.flow_status in ('open', 'paused');
+  if not found then return; end if;
+  delete from kr_timer k where k.task_flow_id = execution;
+  delete from kr_wait w where w.task_flow_id = execution;
+  update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
+      finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
+    where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
+  update kr_flow_stat f set error = failure where f.task_flow_id = execution;
+  update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
+  update kr_flow_stat f set flow_status = 'open' where f.task_flow_id = execution and f.flow_status = 'paused';
+  perform umbel_wire(execution);
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
  RETURNS text[]
  LANGUAGE sql
@@ -828,10 +894,11 @@ declare
   late_flows text[]; late_seqs numeric[];
   undone text[];
 begin
+  perform umbel_expire_v1(k.task_flow_id) from kr_timer k where k.kind = 'deadline' and k.due_ts <= clock_timestamp() order by k.due_ts limit most;
   -- Tasks are locked before their timers, as by everybody; those that somebody else is at now are left for the next time.
   select array_agg(u.flow), array_agg(u.seq) into due_flows, due_seqs from (
       select distinct d.flow, d.seq from (
-        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() order by k.due_ts limit most) d
+        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() and k.kind <> 'deadline' order by k.due_ts limit most) d
       order by d.flow, d.seq) u
     cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update skip locked) k;
   if due_flows is null then return; end if;
@@ -873,7 +940,11 @@ CREATE OR REPLACE FUNCTION public.umbel_flow_gone()
  LANGUAGE plpgsql
 AS $function$
 begin
-  delete from kr_fire r where r.task_id = old.task_id;
+  if tg_op = 'TRUNCATE' then
+    delete from kr_fire;
+  else
+    delete from kr_fire r where r.task_id = old.task_id;
+  end if;
   return null;
 end $function$;
 
@@ -917,8 +988,10 @@ begin
     delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
       where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id)
     returning f.task_flow_id
+  ), signals as (
+    delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id
   )
-  delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id;
+  delete from kr_timer k using ended e where k.task_flow_id = e.task_flow_id;
   return null;
 end $function$;
 
@@ -956,6 +1029,10 @@ begin
     new.error := null;
     new.lost := 0;
     new.retried := 0;
+    -- Who begins again does so with the step itself, wherever its fallback was; see watcher/fallback.ts.
+    if new.checkpoint ? 'umbel:fallback' then
+      new.checkpoint := nullif(new.checkpoint #> '{umbel:fallback,own}', 'null');
+    end if;
   end if;
   return new;
 end $function$;
@@ -1565,6 +1642,7 @@ CREATE OR REPLACE FUNCTION public.umbel_wire(execution text)
 AS $function$
 declare
   gated boolean;
+  expired boolean;
   changed bigint;
   counts record;
 begin
@@ -1580,7 +1658,8 @@ begin
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
       and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
-  select f.place is not distinct from 0 into gated from kr_flow_stat f where f.task_flow_id = execution;
+  select f.place is not distinct from 0, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, expired
+    from kr_flow_stat f where f.task_flow_id = execution;
 
   -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
   update kr_task_stat t set
@@ -1591,6 +1670,7 @@ begin
       and (t.exec_status = 1 and t.watcher_id is null or t.exec_status in (2, 9) and t.reason is null);
 
   -- Until nothing follows any more. A failure that an edge takes is handled, unless whoever would take it was skipped: so skips come first.
+  -- Past the deadline of the execution nothing is.
   loop
     with edge as (
       select t.task_exec_seq child, p.task_exec_seq parent, d.kind, t.need,
@@ -1625,7 +1705,7 @@ begin
       select c.*, c.exec_status = 0 and c.waiting_on = 0 and c.live > 0 and not c.hold and not gated and not c.timed ready,
              case when c.exec_status = 0 and c.live = 0 and not c.timed then 'skipped'
                   when c.exec_status = 9 and c.reason = 'handled' and not c.taken then 'failed'
-                  when c.exec_status = 2 and c.reason = 'failed' and c.taken then 'handled' end fate
+                  when c.exec_status = 2 and c.reason = 'failed' and c.taken and not expired then 'handled' end fate
       from counted c
     ), fresh as (
       select f.*, f.fate is not null and (f.fate = 'skipped' or f.fate = 'failed' and not bool_or(f.fate = 'skipped') over ()

@@ -25,6 +25,8 @@ export interface ExecuteOptions {
   /** Of every task; -20 (most urgent) to 19. */
   priority?: number;
   idempotencyKey?: string;
+  /** How long it may take, in place of the flow's `deadline`: milliseconds or text such as `30m`; 0 is no limit. */
+  timeout?: number | string;
 }
 
 /** What came of an execution; `open` when it had not ended within the wait. */

@@ -1,5 +1,6 @@
 // Plans of flows, kept in memory: what register.ts needs to know to register an execution without reading the definition again.
 // Only valid plans are kept. A kept one may be out of date: whoever would refuse a request because of it loads it afresh.
+import { parseDuration } from '../dag/duration.ts';
 import type { JsonObject, PlanTask, Step } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import type { Definition } from '../sql/definitions.ts';
@@ -13,6 +14,8 @@ export interface Plan {
   revision: string;
   version: string;
   tenant: string;
+  /** Milliseconds that an execution may take; null: no limit. */
+  deadline: number | null;
   /** Keys of the parameters of all its steps. */
   params: ReadonlySet<string>;
   /** For each pool in which a root waits, the most urgent priority of those. */
@@ -94,9 +97,11 @@ async function plan(deps: PlanDeps, definition: Definition): Promise<Plan | Erro
     return error instanceof Error ? error : new Error(String(error));
   }
   const { flow, revision, tenant, steps, settings } = definition;
+  const deadline = parseDuration(settings?.['deadline']) || null;
   const { version, tasks } = planned;
   const inputSchema = (settings?.['inputSchema'] ?? null) as JsonObject | null;
-  return { flow, revision, version, tenant, params: paramKeys(steps), roots: findRoots(tasks), inputSchema };
+  const params = paramKeys(steps);
+  return { flow, revision, version, tenant, deadline, params, roots: findRoots(tasks), inputSchema };
 }
 
 function paramKeys(steps: Step[]): ReadonlySet<string> {

@@ -23,6 +23,8 @@ export interface RegisterRequest {
   idempotencyKey?: string | undefined;
   /** What started it; kept with the execution. */
   trigger: Json;
+  /** Milliseconds that it may take, in place of the flow's `deadline`; 0: no limit. */
+  timeout?: number | undefined;
   /** The task that starts it, which is told of its end. */
   parent?: { id: string; seq: string } | undefined;
 }
@@ -121,6 +123,8 @@ export function toRegistration(request: RegisterRequest, plan: Plan): Registrati
   if (priority !== undefined) registration.priority = priority;
   if (idempotencyKey !== undefined) registration.idempotencyKey = idempotencyKey;
   if (parent !== undefined) registration.parent = parent;
+  const timeout = request.timeout ?? plan.deadline;
+  if (timeout) registration.timeout = timeout;
   return registration;
 }
 

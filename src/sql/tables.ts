@@ -153,7 +153,7 @@ export interface MigrationTable {
 export interface TimerTable {
   task_flow_id: string;
   task_exec_seq: Numeric;
-  kind: 'retry' | 'sleep' | 'wait' | 'beat';
+  kind: 'retry' | 'sleep' | 'wait' | 'beat' | 'deadline';
   due_ts: ColumnType<Date, Date | string, Date | string>;
 }
 

@@ -1,22 +1,20 @@
 // What executions and tasks gave, as HTTP shows it.
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { makeApp, type App } from '../../../src/http/app.ts';
-import { makeSchedules } from '../../../src/triggers/schedules.ts';
+import type { App } from '../../../src/http/app.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { makeTestRegistrar, type Registering } from '../../support/flows.ts';
-import { makeNoHooks } from '../../support/hooks.ts';
 import { makeProbe } from '../../support/probe.ts';
 import { setStatus } from '../../support/rows.ts';
 import { startWatcher, stopWatchers } from '../../support/watcher.ts';
+import { makeWholeApp } from '../../support/whole-app.ts';
 
 let database: TestDatabase;
 let app: App;
 let registrar: Registering;
 beforeAll(async () => {
   database = await createDatabase();
-  const log = { warn: () => {}, error: () => {} };
   registrar = makeTestRegistrar(database.db);
-  app = await makeApp({ ...registrar, hooks: makeNoHooks(), schedules: makeSchedules(database.db), log });
+  app = await makeWholeApp(database.db, registrar);
 });
 afterEach(stopWatchers);
 afterAll(async () => {
