@@ -12,9 +12,11 @@ import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings
 import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
+import { makeSnapshot, type ReadSnapshot } from './snapshot.ts';
 import type { AttemptData } from './task-data.ts';
 import { recordOf } from './record.ts';
-import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
+import { judgeInTime, runInTime } from './times.ts';
+import { judgeAttempt, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
 
@@ -31,6 +33,7 @@ export interface BeginDeps extends ChildDeps {
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
+  readSnapshot: ReadSnapshot;
   heartbeats: Heartbeats;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
@@ -63,8 +66,9 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   watchSilence(holding);
-  void deps
-    .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
+  void runInTime(holding, deps.registry, (limits) =>
+    deps.run(deps.registry, attemptOf(holding, deps), limits, stop),
+  )
     .then((outcome) =>
       outcome.kind === 'start'
         ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
@@ -79,12 +83,10 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void | 
   const age = performance.now() - holding.began!;
   clearTimeout(holding.silence);
   deps.ahead.learn(age);
-  const verdict = judgeAttempt(
-    waitForCallback(outcome, holding),
-    holding.task,
-    holding.prepared,
-    deps.registry.get(holding.prepared?.program ?? ''),
-  );
+  const { task, prepared } = holding;
+  const program = deps.registry.get(prepared?.program ?? '');
+  const judge = (ended: RanOutcome) => judgeAttempt(ended, task, prepared, program);
+  const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
   if (verdict instanceof Promise) return verdict.then((judged) => record(deps, holding, judged, age));
   return record(deps, holding, verdict, age);
 }
@@ -95,16 +97,23 @@ function record(deps: BeginDeps, holding: Holding, verdict: Verdict, age: number
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   if ('error' in verdict && verdict.error !== undefined) logFailure(deps.log, holding, verdict);
-  end(deps.holdings, holding, recordOf(holding, verdict, age));
+  const record = recordOf(holding, verdict, age);
+  const snapshot = ENDS_WELL.has(verdict.kind) ? holding.snapshot?.written() : null;
+  end(deps.holdings, holding, snapshot ? { ...record, snapshot } : record);
 }
 
-function attemptOf(holding: Holding, { log, findSecret, heartbeats }: BeginDeps): Attempt {
+/** What a failed attempt set is forgotten: the next one begins where it did. */
+const ENDS_WELL: ReadonlySet<Verdict['kind']> = new Set(['finished', 'sleep', 'wait']);
+
+function attemptOf(holding: Holding, { log, findSecret, heartbeats, readSnapshot }: BeginDeps): Attempt {
   const { task, prepared } = holding;
   const { program, step, input, callback, falling, parameters = task.parameters } = prepared!;
   const own = task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json);
   const key = `${task.flow}:${task.seq}`;
+  holding.snapshot = makeSnapshot(task.taskId, step, readSnapshot);
   return {
     program,
+    snapshot: holding.snapshot,
     parameters,
     input,
     checkpoint: falling ? falling.checkpoint : own,
