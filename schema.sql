@@ -37,6 +37,7 @@ CREATE TABLE kr_flow_stat (
   flow_status text NOT NULL DEFAULT 'open'::text,
   active integer NOT NULL DEFAULT 0,
   irregular boolean NOT NULL DEFAULT false,
+  fail_fast boolean NOT NULL DEFAULT false,
   place smallint,
   trigger jsonb,
   input jsonb,
@@ -56,6 +57,7 @@ CREATE TABLE kr_flow_stat (
 COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks; set paused, aborted or open to pause, abort or resume it';
 COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: ready, held, running or waiting for something outside';
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
+COMMENT ON COLUMN kr_flow_stat.fail_fast IS 'the first failure that stays stops the other branches';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 COMMENT ON COLUMN kr_flow_stat.reply IS 'what hook.reply answered: status, headers, body, and by which task; the first one stays';
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
@@ -68,6 +70,7 @@ CREATE TRIGGER umbel_deadline_changed AFTER UPDATE ON public.kr_flow_stat FOR EA
 CREATE TRIGGER umbel_deadline_set AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN ((new.deadline_ts IS NOT NULL)) EXECUTE FUNCTION umbel_deadline();
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
+CREATE TRIGGER umbel_failed AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status = 'failed'::text) AND (old.flow_status <> 'failed'::text) AND (new.version IS NOT NULL) AND ((new.trigger ->> 'kind'::text) IS DISTINCT FROM 'failure'::text))) EXECUTE FUNCTION umbel_failed();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 
 CREATE TABLE kr_hook_rate (
@@ -87,6 +90,14 @@ CREATE TABLE kr_hook_seen (
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 COMMENT ON TABLE kr_hook_seen IS 'signed calls that were taken, by a hash of what was signed; past expires_ts their time alone refuses them';
 
+CREATE TABLE kr_limit (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  until_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_limit_pkey PRIMARY KEY (task_flow_id, task_exec_seq)
+);
+COMMENT ON TABLE kr_limit IS 'when a task must have ended, whatever number of attempts it makes; written at the first of them';
+
 CREATE TABLE kr_signal (
   signal_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -103,6 +114,16 @@ COMMENT ON TABLE kr_signal IS 'signals to executions; a row inserted by hand is 
 COMMENT ON COLUMN kr_signal.task_exec_seq IS 'the task that got it; null: kept until one waits for its name';
 CREATE INDEX kr_signal_name ON public.kr_signal USING btree (task_flow_id, name, signal_id);
 CREATE TRIGGER umbel_signalled AFTER INSERT ON public.kr_signal REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION umbel_signalled();
+
+CREATE TABLE kr_start (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL,
+  task_id character varying(256) NOT NULL,
+  input jsonb NOT NULL,
+  start_id text NOT NULL DEFAULT (gen_random_uuid())::text,
+  CONSTRAINT kr_start_pkey PRIMARY KEY (task_flow_id)
+);
+COMMENT ON TABLE kr_start IS 'a flow (task_id) that a watcher is to start, because the execution (task_flow_id) failed';
 
 CREATE TABLE kr_task_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -854,6 +875,7 @@ begin
   if not found then return; end if;
   delete from kr_timer k where k.task_flow_id = execution;
   delete from kr_wait w where w.task_flow_id = execution;
+  delete from kr_limit l where l.task_flow_id = execution;
   update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
       finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
     where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
@@ -861,6 +883,26 @@ begin
   update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
   update kr_flow_stat f set flow_status = 'open' where f.task_flow_id = execution and f.flow_status = 'paused';
   perform umbel_wire(execution);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_failed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  insert into kr_start (task_flow_id, tenant, task_id, input)
+    select new.task_flow_id, new.tenant, v.definition #>> '{settings,onFailure}', jsonb_build_object(
+      'execution', new.task_flow_id, 'flow', new.task_id, 'error', coalesce(new.error, (
+        select t.error from kr_task_stat t where t.task_flow_id = new.task_flow_id and t.exec_status = 2 and t.reason = 'failed'
+        order by t.task_exec_seq limit 1)))
+    from ms_flow_version v where v.version = new.version and v.definition #>> '{settings,onFailure}' is not null
+    on conflict do nothing;
+  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
@@ -980,6 +1022,7 @@ AS $function$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
+  delete from kr_limit l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -1273,6 +1316,7 @@ begin
     get diagnostics tasks = row_count;
     delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
     delete from kr_wait w using unnest(old) o(flow) where w.task_flow_id = o.flow;
+    delete from kr_limit l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_signal s using unnest(old) o(flow) where s.task_flow_id = o.flow;
     delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
     get diagnostics executions = row_count;
@@ -1328,14 +1372,15 @@ begin
     select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers, parents, parent_seqs, timeouts)
       with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
-    select g.*, f.max_running, p.roots from given g
-    cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
+    select g.*, f.max_running, f.fail_fast, p.roots from given g
+    cross join lateral (select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
     where p.roots > 0
   ), execution as (
-    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active)
+    insert into kr_flow_stat (
+      task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, fail_fast)
     select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, f.parent, f.parent_seq, now() + f.timeout * interval '1 millisecond', now(), case when f.max_running is not null then 0 end,
-           f.roots
+           f.roots, f.fail_fast
     from fresh f
     order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
     on conflict (tenant, task_id, idempotency_key) where idempotency_key is not null do nothing
@@ -1567,6 +1612,8 @@ begin
   delete from kr_claim;
   delete from kr_timer;
   delete from kr_wait;
+  delete from kr_limit;
+  delete from kr_start;
   delete from kr_signal;
   return null;
 end $function$;
@@ -1583,6 +1630,7 @@ AS $function$
 declare
   child text;
 begin
+  delete from kr_limit l where l.task_flow_id = execution and l.task_exec_seq = seq;
   for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
       returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
     continue when child is null;
@@ -1642,6 +1690,7 @@ CREATE OR REPLACE FUNCTION public.umbel_wire(execution text)
 AS $function$
 declare
   gated boolean;
+  fast boolean;
   expired boolean;
   changed bigint;
   counts record;
@@ -1658,7 +1707,7 @@ begin
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
       and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
-  select f.place is not distinct from 0, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, expired
+  select f.place is not distinct from 0, f.fail_fast, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, fast, expired
     from kr_flow_stat f where f.task_flow_id = execution;
 
   -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
@@ -1694,7 +1743,7 @@ begin
       from edge where parent is not null group by parent
     ), counted as (
       select t.task_exec_seq seq, t.exec_status, t.reason, t.hold, coalesce(i.waiting_on, 0)::int waiting_on, coalesce(i.live, 1)::int live,
-             coalesce(o.releases, '{}') releases, coalesce(o.wire_on, 0)::smallint wire_on, o.taken,
+             coalesce(o.releases, '{}') releases, greatest(coalesce(o.wire_on, 0), fast::int)::smallint wire_on, o.taken,
              coalesce(i.waiting_on, 0) = 0 and exists (
                select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq and k.kind in ('retry', 'sleep')) timed
       from kr_task_stat t
@@ -1728,6 +1777,17 @@ begin
     select count(*) filter (where w.changes) into changed from wired w;
     exit when changed = 0;
   end loop;
+
+  -- A failure that nobody takes stops the others, where that is asked for: what it stopped, a resume lets go on.
+  if fast and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status = 2 and t.reason = 'failed') then
+    with stopped as (
+      update kr_task_stat t set exec_status = 9, reason = 'aborted', ready = false, hold = false, watcher_id = null, delivered = null, revision = t.revision + 1
+      where t.task_flow_id = execution and (t.exec_status in (0, 1) or t.exec_status = 2 and t.reason in ('signal', 'callback', 'sub_execution'))
+      returning t.task_exec_seq seq
+    )
+    delete from kr_wait w using stopped s where w.task_flow_id = execution and w.task_exec_seq = s.seq;
+    update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
+  end if;
 
   -- Who waits for a predecessor again does not wait for a time as well.
   delete from kr_timer k using kr_task_stat t

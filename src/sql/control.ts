@@ -107,7 +107,7 @@ export interface RerunOptions {
 
 /**
  * Sets tasks back to Wait, ended or not; what was decided by hand for those that come after them stays. Lifts the abort of an
- * aborted execution, and keeps them held in a paused one.
+ * aborted execution, and what a failure stopped, and keeps them held in a paused one.
  */
 export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptions): Promise<void> {
   const flows = tasks.map(({ flow }) => flow);
@@ -134,7 +134,7 @@ export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptio
     from kr_flow_stat f
     where t.task_flow_id = any (${flows}) and f.task_flow_id = t.task_flow_id
       and ((t.task_flow_id, t.task_exec_seq) in (select * from target)
-        or (f.flow_status = 'aborted' and t.exec_status = 9 and t.reason = 'aborted')
+        or (f.flow_status in ('aborted', 'failed') and t.exec_status = 9 and t.reason = 'aborted')
         or ((t.task_flow_id, t.task_exec_seq) in (select * from again)
           and t.exec_status <> 0 and coalesce(t.reason, '') not in ('operator', 'not_selected')))`.execute(
     tx,
@@ -158,6 +158,9 @@ async function wakeSleepers(tx: Tx, flows: string[], seqs: string[]): Promise<vo
   await sql`
     delete from kr_wait w using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
     where w.task_flow_id = u.flow and w.task_exec_seq = u.seq`.execute(tx);
+  await sql`
+    delete from kr_limit l using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
+    where l.task_flow_id = u.flow and l.task_exec_seq = u.seq`.execute(tx);
   await sql`select umbel_wire(flow) from (select distinct flow from unnest(${flows}::text[]) flow order by 1) u`.execute(
     tx,
   );

@@ -7,6 +7,7 @@ import type { Ahead } from './ahead.ts';
 import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { type ChildDeps, startChild } from './children.ts';
+import { keepCheckpoint } from './fallback.ts';
 import { type Heartbeats, watchSilence } from './heartbeats.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { RanOutcome } from './ran.ts';
@@ -15,7 +16,8 @@ import type { RunAttempt } from './run-attempt.ts';
 import { makeSnapshot, type ReadSnapshot } from './snapshot.ts';
 import type { AttemptData } from './task-data.ts';
 import { recordOf } from './record.ts';
-import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
+import { judgeInTime, runInTime } from './times.ts';
+import { judgeAttempt, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
 
@@ -65,8 +67,9 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   watchSilence(holding);
-  void deps
-    .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
+  void runInTime(holding, deps.registry, (limits) =>
+    deps.run(deps.registry, attemptOf(holding, deps), limits, stop),
+  )
     .then((outcome) =>
       outcome.kind === 'start'
         ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
@@ -81,12 +84,11 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void | 
   const age = performance.now() - holding.began!;
   clearTimeout(holding.silence);
   deps.ahead.learn(age);
-  const verdict = judgeAttempt(
-    waitForCallback(outcome, holding),
-    holding.task,
-    holding.prepared,
-    deps.registry.get(holding.prepared?.program ?? ''),
-  );
+  const { prepared, checkpoint } = holding;
+  const task = checkpoint === undefined ? holding.task : { ...holding.task, checkpoint };
+  const program = deps.registry.get(prepared?.program ?? '');
+  const judge = (ended: RanOutcome) => judgeAttempt(ended, task, prepared, program);
+  const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
   if (verdict instanceof Promise) return verdict.then((judged) => record(deps, holding, judged, age));
   return record(deps, holding, verdict, age);
 }
@@ -118,7 +120,7 @@ function attemptOf(holding: Holding, { log, findSecret, heartbeats, readSnapshot
     input,
     checkpoint: falling ? falling.checkpoint : own,
     delivered: task.delivered,
-    beat: (checkpoint) => heartbeats.beat(holding, checkpoint),
+    beat: (checkpoint) => heartbeats.beat(holding, keepCheckpoint(falling, checkpoint)),
     callback,
     attempt: task.attempt,
     // To others the fallback is another request.
