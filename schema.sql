@@ -42,6 +42,19 @@ CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, pla
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 
+CREATE TABLE kr_task_log (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  attempt integer NOT NULL,
+  line_no integer NOT NULL,
+  level text NOT NULL,
+  message text NOT NULL,
+  fields jsonb,
+  logged_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_task_log_pkey PRIMARY KEY (task_flow_id, task_exec_seq, attempt, line_no),
+  CONSTRAINT kr_task_log_level_check CHECK ((level = ANY (ARRAY['debug'::text, 'info'::text, 'warn'::text, 'error'::text])))
+);
+
 CREATE TABLE kr_task_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
   task_exec_seq numeric NOT NULL,
@@ -582,6 +595,7 @@ CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
 AS $function$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
+  delete from kr_task_log l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -781,6 +795,7 @@ begin
     delete from kr_task_stat t using unnest(tids, tid_flows) u(tid, flow) join unnest(old) o(flow) on o.flow = u.flow where t.ctid = u.tid;
     get diagnostics tasks = row_count;
     delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
+    delete from kr_task_log l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
     get diagnostics executions = row_count;
   end if;
@@ -1011,6 +1026,7 @@ begin
   delete from kr_flow_stat;
   delete from kr_claim;
   delete from kr_timer;
+  truncate kr_task_log;
   return null;
 end $function$;
 

@@ -27,6 +27,7 @@ export const ENTRIES: readonly Entry[] = [
     names: ['pause', 'resume', 'abort', 'rerun', 'skip', 'why'],
     load: async () => (await import('./control.ts')).controlCommands(),
   },
+  one('logs', async () => (await import('./logs.ts')).logsCommand()),
   one('programs', async () => (await import('./programs.ts')).programsCommand()),
   one('doctor', async () => (await import('./doctor.ts')).doctorCommand()),
   one('prune', async () => (await import('./prune.ts')).pruneCommand()),

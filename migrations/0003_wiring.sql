@@ -293,6 +293,7 @@ create constraint trigger umbel_wire after insert or update on kr_task_stat
 create function umbel_hand_delete() returns trigger language plpgsql as $$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
+  delete from kr_task_log l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -310,6 +311,7 @@ begin
   delete from kr_flow_stat;
   delete from kr_claim;
   delete from kr_timer;
+  truncate kr_task_log;
   return null;
 end $$;
 create trigger umbel_truncated after truncate on kr_task_stat for each statement execute function umbel_truncated();

@@ -5,6 +5,7 @@ import type { FlowVersion } from '../registrar/definition/flows.ts';
 import type { FlowGraph } from '../registrar/definition/graph.ts';
 import type { FlowDefinition, FlowHead, StepDefinition } from '../registrar/definition/schema.ts';
 import type { Execution, ExecutionTask } from '../registrar/executions.ts';
+import type { TaskLogLine, TaskLogPage } from '../registrar/logs.ts';
 import type { DefinedFlow } from './define-flow.ts';
 import { type Answer, makeSend, type Send } from './send.ts';
 
@@ -42,6 +43,17 @@ export interface ListOptions {
   /** 1 to 500; default 50. */
   limit?: number;
   cursor?: string;
+}
+
+export interface LogOptions {
+  /** This level and what is worse; default: all. */
+  level?: TaskLogLine['level'];
+  /** 1 to 500; default 50. */
+  limit?: number;
+  /** Of the page before. */
+  cursor?: string;
+  /** How long to wait for a line when there is none yet: a duration, at most `30s`. */
+  wait?: number | string;
 }
 
 /** A step that was written; `warnings` name steps that do not exist yet. */
@@ -116,6 +128,15 @@ function makeExecutions(send: Send) {
     async list(options: ListOptions = {}): Promise<{ executions: Execution[]; cursor?: string }> {
       const { data, meta } = await send('GET', ['executions'], undefined, options);
       return { executions: data as Execution[], ...(meta as { cursor?: string }) };
+    },
+    /** What a task logged, the oldest first; `cursor` leads to what comes after, and `done` says that nothing more will. */
+    async logs(
+      id: string,
+      step: string,
+      options: LogOptions = {},
+    ): Promise<Omit<TaskLogPage, 'data'> & { lines: TaskLogLine[] }> {
+      const { data, meta } = await send('GET', ['executions', id, 'tasks', step, 'logs'], undefined, options);
+      return { lines: data as TaskLogLine[], ...(meta as Omit<TaskLogPage, 'data'>) };
     },
     pause: verb('pause'),
     resume: verb('resume'),

@@ -16,6 +16,7 @@ import { addExecuteRoute } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
 import { addFlowRoutes } from './routes/flows.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addLogRoutes } from './routes/logs.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
 
@@ -79,6 +80,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   addFlowRoutes(app, deps);
   addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);
+  addLogRoutes(app, deps);
   addControlRoutes(app, deps);
   addHealthRoutes(app, deps);
   addMetricsRoute(app, deps);

@@ -10,6 +10,7 @@ import { type Control, makeControl } from './control.ts';
 import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
+import { type LogReader, makeLogReader } from './logs.ts';
 import { findUnreadiness } from './readiness.ts';
 import { makeRegister, type Register, type RegisterDeps } from './register.ts';
 
@@ -17,6 +18,7 @@ export interface Registrar {
   register: Register;
   execute: Execute;
   executions: ExecutionReader;
+  logs: LogReader;
   control: Control;
   rerunMany: RerunMany;
   flows: Flows;
@@ -44,6 +46,7 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
       listVersions: (flow) => listVersions(db.kysely, flow),
       storePlan: (plan) => storePlan(db, plan),
     }),
+    logs: makeLogReader(db),
     control: makeControl(db),
     rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),

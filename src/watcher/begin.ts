@@ -1,15 +1,16 @@
 // Begins held tasks up to the number of workers, and turns their outcomes into records for the next turn.
 import type { Json } from '../dag/vocabulary.ts';
 import type { Logger } from '../log.ts';
-import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
+import type { LogKeeper } from './log-keeper.ts';
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
+import { openTaskLog, type TaskLog } from './task-log.ts';
 import type { Waker } from './waker.ts';
 
 export interface BeginDeps {
@@ -19,12 +20,12 @@ export interface BeginDeps {
   waker: Waker;
   workers: number;
   log: Logger;
+  /** Keeps what programs log. */
+  logs: LogKeeper;
   /** `runTask`, or what wraps it. */
   run: typeof runTask;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
-  /** A task waits for a time, in milliseconds from now. */
-  onDelayed: (delay: number) => void;
 }
 
 /** Given as the reason to programs that outlast the grace time; such an attempt is handed back, not recorded. */
@@ -53,14 +54,16 @@ export function makeBegin(deps: BeginDeps): () => void {
 function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
+  const taskLog = openTaskLog(deps.logs, deps.log, holding.task);
   void deps
-    .run(deps.registry, attemptOf(holding, deps.log), limitsOf(holding.prepared?.options ?? null), stop)
-    .then((outcome) => settle(deps, holding, outcome))
+    .run(deps.registry, attemptOf(holding, taskLog), limitsOf(holding.prepared?.options ?? null), stop)
+    .then((outcome) => settle(deps, holding, outcome, taskLog))
     .then(beginNext)
     .then(() => deps.waker.wake());
 }
 
-function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
+function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome, taskLog: TaskLog): void {
+  taskLog.close();
   const age = performance.now() - holding.began!;
   deps.ahead.learn(age);
   const stopped = holding.stop?.error;
@@ -74,11 +77,10 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
     deps.registry.get(holding.prepared?.program ?? ''),
   );
   if ('error' in verdict) logFailure(deps.log, holding, verdict);
-  if ('delay' in verdict) deps.onDelayed(verdict.delay);
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
-function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
+function attemptOf({ task, prepared }: Holding, { log }: TaskLog): Attempt {
   const { program, step, input } = prepared!;
   return {
     program,
@@ -89,17 +91,7 @@ function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },
     step: { id: step, seq: task.taskSeq },
-    log: makeTaskLog(log, task.flow, task.seq),
-  };
-}
-
-function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
-  const at = { execution, seq };
-  return {
-    debug: (message, fields) => log.debug({ ...fields, ...at }, message),
-    info: (message, fields) => log.info({ ...fields, ...at }, message),
-    warn: (message, fields) => log.warn({ ...fields, ...at }, message),
-    error: (message, fields) => log.error({ ...fields, ...at }, message),
+    log,
   };
 }
 

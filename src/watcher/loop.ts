@@ -147,6 +147,7 @@ async function fly(deps: TurnDeps & LoopDeps, state: LoopState, purpose: Purpose
     if (state.inFlight === 1 && isDoubtDue(state)) await resolveDoubts(deps, state);
     await handBackOverdue(deps, state);
     await prepareTasks(deps, []);
+    await deps.logs.storeClosed();
     const drained = await makeTurn(deps, state, purpose);
     if (!drained) state.reasons += 1;
     else if (purpose === 'look' && state.reasons === reasons) state.answered = reasons;

@@ -21,6 +21,7 @@ import {
   takeUnbegun,
   type Holdings,
 } from './holdings.ts';
+import type { LogKeeper } from './log-keeper.ts';
 import type { Membership } from './membership.ts';
 import type { ClaimPosition } from './position.ts';
 import type { Prepare } from './prepare.ts';
@@ -36,9 +37,13 @@ export interface TurnDeps {
   position: ClaimPosition;
   prepare: Prepare;
   hinter: Hinter;
+  /** Keeps what programs log. */
+  logs: LogKeeper;
   /** Wakes the loop to look for ready tasks. */
   wake: () => void;
   beginNext: () => void;
+  /** It is recorded that a task waits for a time, in milliseconds from now. */
+  onDelayed: (delay: number) => void;
   log: Logger;
   /** Told of every turn, for metrics. */
   onTurn?: OnTurn | undefined;
@@ -86,6 +91,7 @@ export async function makeTurn(deps: TurnDeps, state: TurnState, purpose: Purpos
   const drained = deps.position.learn({ ...call, began, now }, answer);
   take(deps.holdings, call.claim, answer.claimed, now);
   reportLate(deps, answer);
+  for (const { delay } of call.ended) if (delay !== null) deps.onDelayed(delay);
   admitFreed(deps, answer);
   if (!drained) hintOthers(deps, answer);
   await prepareTasks(deps, call.ended);

@@ -13,6 +13,7 @@ import { DISOWNED, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
+import { makeLogKeeper } from './log-keeper.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
@@ -70,11 +71,13 @@ export interface Watcher {
 }
 
 const LOST_LIMIT = 3;
+/** Milliseconds that a watcher that stops waits for the lines that programs logged. */
+const LOG_PATIENCE = 5_000;
 
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, membership, position, loop, timekeeper } = parts;
+  const { holdings, membership, position, loop, timekeeper, logs } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
   let uncancellable = () => {};
@@ -109,6 +112,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       await deaf();
       await drain({ db, holdings, membership, loop, running, log }, grace);
       uncancellable();
+      await logs.end(LOG_PATIENCE);
     },
   };
 }
@@ -135,6 +139,7 @@ function makeParts(options: WatcherOptions) {
     pool,
     pollInterval,
     holdings: makeHoldings(),
+    logs: makeLogKeeper(db, log),
     ahead: makeAhead(),
     waker: makeWaker(),
     ...addTraces(options),
@@ -153,15 +158,16 @@ function makeParts(options: WatcherOptions) {
   const beginNext = makeBegin({
     ...shared,
     isClosed: () => closing.closed,
-    onDelayed: (delay) => timekeeper.expect(delay),
   });
   const prepare = makePrepare(db, registry);
-  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
+  const onDelayed = (delay: number) => timekeeper.expect(delay);
+  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext, onDelayed });
   const close = () => {
     closing.closed = true;
     timekeeper.stop();
   };
-  return { timekeeper, holdings, position, membership, loop, close };
+  const { logs } = shared;
+  return { timekeeper, holdings, position, membership, loop, logs, close };
 }
 
 /** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */

@@ -30,6 +30,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       },
       read: () => Promise.reject(new Error('no execution here')),
     },
+    logs: { readTask: refuseAll, readStep: refuseAll },
     execute: { start: refuseAll, waitForEnd: async () => null },
     flows: {
       read: refuseAll,
