@@ -1,4 +1,6 @@
 // The register server of a process, and what it counts. Called by up.ts and register.ts.
+import type { Settings } from '../src/config.ts';
+import { isLoopback } from '../src/config-read.ts';
 import { makeApp } from '../src/http/app.ts';
 import { serve, stopServing } from '../src/http/serve.ts';
 import type { Metrics } from '../src/metrics/metrics.ts';
@@ -31,8 +33,14 @@ export async function startRegisterServer(
     register: countRegistrations(metrics.registry, registrar.register),
     readMetrics: metrics.read,
     observeRequest: addRequestMetrics(metrics.registry),
+    hosts: ownHosts(settings),
     log,
   });
   const address = await serve(app, settings);
   return { address, stop: () => stopServing(app) };
+}
+
+/** While everybody on this machine may use it, no other name may lead to it. */
+function ownHosts({ host, auth, publicUrl }: Settings): ReadonlySet<string> | undefined {
+  return auth === 'off' && isLoopback(host) ? new Set([new URL(publicUrl).hostname]) : undefined;
 }

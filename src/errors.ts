@@ -117,6 +117,7 @@ export const ERRORS = {
   ),
   ROUTE_NOT_FOUND: entry(404, (d: { method: string; path: string }) => `There is no ${d.method} ${d.path}.`),
   NOT_ALLOWED: entry(403, (d: { permission: string }) => `This needs the permission "${d.permission}".`),
+  FOREIGN_PAGE: entry(403, (d: { reason: string }) => `The request is refused: ${d.reason}.`),
   DEFINITION_CHANGING: entry(
     503,
     (d: { flow: string }) =>

@@ -41,6 +41,8 @@ export interface AppDeps extends Registrar {
   observeRequest?: (method: string, route: string, status: number, ms: number) => void;
   /** Default: everybody is the local user, who may do everything. */
   authenticate?: Authenticate;
+  /** Names under which it may be called, besides addresses and localhost; undefined: any. */
+  hosts?: ReadonlySet<string> | undefined;
 }
 
 const BODY_LIMIT = 1 << 20;
@@ -74,7 +76,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   watchRequests(app, deps);
   readJsonBodies(app);
   answerMissingRoutes(app);
-  guardRoutes(app, deps.authenticate ?? (() => LOCAL_CALLER));
+  guardRoutes(app, { authenticate: deps.authenticate ?? (() => LOCAL_CALLER), hosts: deps.hosts });
   await addDocs(app);
   addRegisterRoute(app, deps);
   addFlowRoutes(app, deps);

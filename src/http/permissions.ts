@@ -2,6 +2,7 @@
 // A route that is not in the table, or an entry without a route, keeps the app from starting.
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
 import { UmbelError } from '../errors.ts';
+import { findForeignPage } from './foreign-pages.ts';
 
 /** `public` needs no caller; `docs` any caller. */
 export type Permission =
@@ -70,10 +71,16 @@ export const LOCAL_CALLER: Caller = { user: 'local', tenant: 'local', permission
 
 export type Authenticate = (request: FastifyRequest) => Caller;
 
+export interface Guard {
+  authenticate: Authenticate;
+  /** Names under which the server may be called; undefined: any. */
+  hosts?: ReadonlySet<string> | undefined;
+}
+
 /** Must be called before the first route is added. */
 export function guardRoutes(
   app: FastifyInstance,
-  authenticate: Authenticate,
+  guard: Guard,
   table: Readonly<Record<string, Permission>> = PERMISSIONS,
 ): void {
   const unused = new Set(Object.keys(table));
@@ -83,7 +90,7 @@ export function guardRoutes(
     unused.delete(name);
     const permission = table[name];
     if (permission === undefined) throw new Error(`Route "${name}" has no entry in src/http/permissions.ts.`);
-    guardRoute(route, permission, authenticate);
+    guardRoute(route, permission, guard);
   });
   app.addHook('onReady', async () => {
     if (unused.size > 0) {
@@ -96,11 +103,13 @@ function nameRoute({ method, url }: RouteOptions): string {
   return `${String(method).replace(/^HEAD$|^GET,HEAD$|^HEAD,GET$/, 'GET')} ${url}`;
 }
 
-function guardRoute(route: RouteOptions, permission: Permission, authenticate: Authenticate): void {
+function guardRoute(route: RouteOptions, permission: Permission, { authenticate, hosts }: Guard): void {
   if (permission === 'public') return;
   const inner = route.onRequest === undefined ? [] : [route.onRequest].flat();
   route.onRequest = [
     (request, _reply, done) => {
+      const reason = findForeignPage(request.method, request.headers, hosts);
+      if (reason !== null) return done(new UmbelError('FOREIGN_PAGE', { reason }));
       request.caller = authenticate(request);
       done(mayPass(request.caller, permission) ? undefined : new UmbelError('NOT_ALLOWED', { permission }));
     },

@@ -6,6 +6,7 @@ import { writeThrown } from './isolate-error.ts';
 import type { IsolatedAnswer, IsolatedTask, LogLine } from './isolate.ts';
 import { isLater } from './later.ts';
 import { describeOmitted, LINE_SIZE, LOG_LINES, LOG_SIZE } from './log-limits.ts';
+import { isWaiting } from './wait-for.ts';
 import { ProgramError } from './program-error.ts';
 import { isProgram, type Program, type ProgramLog } from './program.ts';
 import { resolvePackage } from './resolve-package.ts';
@@ -24,6 +25,10 @@ export default async function runIsolated(task: IsolatedTask): Promise<IsolatedA
   try {
     const program = await findProgram(task);
     const result = await program.run({ ...task.context, log, signal: never });
+    if (isWaiting(result)) {
+      const { wait, timeout, checkpoint } = result;
+      return { text: writeResult(checkpoint), wait: { wait, timeout } };
+    }
     return isLater(result)
       ? { text: writeResult(result.checkpoint), again: result.delay }
       : { text: writeResult(result) };

@@ -14,6 +14,18 @@ export interface ProgramLog {
   error: LogWriter;
 }
 
+/** A signal as it came to a task that waited for it. */
+export interface Signal {
+  readonly value: Json;
+  /** Who sent it. */
+  readonly by: string | null;
+  readonly comment: string | null;
+  /** When it was sent, ISO 8601; null when it is the default. */
+  readonly at: string | null;
+  /** Nothing came in time: the value is the default. */
+  readonly timedOut: boolean;
+}
+
 /** All that a program is told about the attempt it makes. */
 export interface Context<Params = unknown> {
   readonly params: Params;
@@ -22,8 +34,10 @@ export interface Context<Params = unknown> {
   readonly log: ProgramLog;
   /** Aborts when the attempt times out or is cancelled; its `reason` is an Error. */
   readonly signal: AbortSignal;
-  /** What the last attempt left with `runAgainAfter`; null on the first. */
+  /** What the last attempt left with `runAgainAfter` or `waitFor`; null on the first. */
   readonly checkpoint: Json;
+  /** The signal that the task waited for; null before it came. */
+  readonly delivered: Signal | null;
   /** 1 for the first attempt. */
   readonly attempt: number;
   /** The same text for every attempt of this task: hand it to services that can drop duplicates. */

@@ -1,7 +1,7 @@
 // Turns failures of the database into errors of the catalogue, and says what one means for a batch.
 // Called by register.ts, plans.ts and executions.ts around every statement.
 import { isUmbelError, messageOf, UmbelError } from '../errors.ts';
-import { isRetryable, isUnreachable } from '../sql/failures.ts';
+import { isRefused, isRetryable, isUnreachable } from '../sql/failures.ts';
 import { isRefusedValue, mayBeOneValue } from '../sql/refusals.ts';
 import type { Verdict } from './batch.ts';
 
@@ -16,7 +16,7 @@ export async function nameFailure<Result>(work: Promise<Result>): Promise<Result
 
 function toUmbelError(cause: unknown): unknown {
   if (cause instanceof UmbelError) return cause;
-  if (isUnreachable(cause)) {
+  if (isUnreachable(cause) || isRefused(cause)) {
     return new UmbelError('DATABASE_UNREACHABLE', { reason: messageOf(cause) }, { cause });
   }
   if (isRefusedValue(cause)) {

@@ -54,6 +54,11 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof AggregateError ? error.errors.some(isUnreachable) : isUnreachable(error.cause);
 }
 
+/** Whether the server lets this user in no more: password, role, database, privileges to connect. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof Error && (/^(28...|3D000)$/.test(codeOf(error)) || isRefused(error.cause));
+}
+
 /** Whether a statement may have been carried out although it ended with this error: the connection broke before the answer came. */
 export function mayHaveBeenDone(error: unknown): boolean {
   if (!(error instanceof Error) || !isUnreachable(error)) return false;

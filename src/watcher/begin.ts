@@ -87,6 +87,7 @@ function attemptOf({ task, prepared }: Holding, { log }: TaskLog): Attempt {
     parameters: task.parameters,
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
+    delivered: task.delivered,
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },
@@ -95,7 +96,7 @@ function attemptOf({ task, prepared }: Holding, { log }: TaskLog): Attempt {
   };
 }
 
-const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null };
+const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null, wait: null };
 
 /** What the database records of a verdict. */
 function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, age: number): Ended {
@@ -122,6 +123,15 @@ function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, a
         reason: 'sleep',
         delay: verdict.delay,
         checkpoint: JSON.stringify(verdict.checkpoint),
+      };
+    case 'wait':
+      return {
+        ...of,
+        status: 'outside',
+        reason: verdict.wait.kind,
+        delay: verdict.timeout,
+        checkpoint: JSON.stringify(verdict.checkpoint),
+        wait: verdict.wait,
       };
   }
 }

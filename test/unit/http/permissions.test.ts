@@ -9,19 +9,19 @@ afterEach(() => made?.app.close());
 describe('the permission table', () => {
   it('keeps an app from starting whose route has no entry', () => {
     const app = fastify();
-    guardRoutes(app, () => LOCAL_CALLER, {});
+    guardRoutes(app, { authenticate: () => LOCAL_CALLER }, {});
     expect(() => app.get('/secret', () => 'x')).toThrow('Route "GET /secret" has no entry');
   });
 
   it('keeps an app from starting when an entry has no route', async () => {
     const app = fastify();
-    guardRoutes(app, () => LOCAL_CALLER, { 'GET /gone': 'public' });
+    guardRoutes(app, { authenticate: () => LOCAL_CALLER }, { 'GET /gone': 'public' });
     await expect(app.ready()).rejects.toThrow('GET /gone');
   });
 
   it('covers the HEAD of a GET, and no other method', async () => {
     const app = fastify();
-    guardRoutes(app, () => LOCAL_CALLER, { 'GET /a': 'public' });
+    guardRoutes(app, { authenticate: () => LOCAL_CALLER }, { 'GET /a': 'public' });
     app.get('/a', () => 'x');
     expect(() => app.delete('/a', () => 'x')).toThrow('Route "DELETE /a" has no entry');
     await app.ready();

@@ -15,7 +15,7 @@ describe('nameFailure', () => {
     expect(await named(error)).toBe(error);
   });
 
-  it.each(['ECONNREFUSED', '57P01', '08006', '53300'])(
+  it.each(['ECONNREFUSED', '57P01', '08006', '53300', '28P01', '28000', '3D000'])(
     'calls %s an unreachable database, and keeps the cause',
     async (code) => {
       const cause = coded(code);
