@@ -214,9 +214,13 @@ CREATE TABLE ms_flow_version (
   version uuid NOT NULL,
   task_id character varying(256) COLLATE "C" NOT NULL,
   definition jsonb NOT NULL,
+  base uuid,
+  output character varying(256),
   created_ts timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT ms_flow_version_pkey PRIMARY KEY (version)
 );
+COMMENT ON COLUMN ms_flow_version.base IS 'of executions that were started with options: the version without them';
+COMMENT ON COLUMN ms_flow_version.output IS 'the step whose result is that of its executions; null: the last ones''';
 CREATE INDEX ms_flow_version_flow ON public.ms_flow_version USING btree (task_id, created_ts);
 
 CREATE TABLE ms_hook (
@@ -242,9 +246,11 @@ CREATE TABLE ms_plan (
   releases numeric[] NOT NULL,
   waiting_on integer NOT NULL,
   live integer NOT NULL,
+  selected boolean NOT NULL DEFAULT true,
   options jsonb,
   CONSTRAINT ms_plan_pkey PRIMARY KEY (version, task_exec_seq)
 );
+COMMENT ON COLUMN ms_plan.selected IS 'false: its executions leave the task out, and what comes after it goes on';
 
 CREATE TABLE ms_schedule (
   task_id character varying(256) COLLATE "C" NOT NULL,
@@ -982,7 +988,7 @@ begin
   ), fresh as (
     select g.*, f.max_running, p.roots from given g
     cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
-    cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
+    cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (
     insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, registered_ts, place, active)
@@ -994,11 +1000,11 @@ begin
     returning task_flow_id
   ), task as (
     insert into kr_task_stat (
-      task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, task_priority, parameters, registered_ts,
+      task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, reason, task_priority, parameters, registered_ts,
       version, pool, depends, releases, waiting_on, live, unwired, ready, input)
-    select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, 0, coalesce(f.priority, p.task_priority),
+    select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, case when p.selected then 0 else 9 end, case when not p.selected then 'not_selected' end, coalesce(f.priority, p.task_priority),
            case when f.override is null then p.parameters else umbel_override(p.parameters, f.override) end, now(),
-           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
+           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, false, p.waiting_on = 0 and p.selected and f.max_running is null,
            case when p.waiting_on = 0 then f.input end
     from fresh f
     cross join lateral (select * from ms_plan q where q.version = f.version) p

@@ -83,8 +83,12 @@ create table ms_flow_version (
   version    uuid primary key,
   task_id    varchar(256) collate "C" not null,
   definition jsonb        not null,
+  base       uuid,
+  output     varchar(256),
   created_ts timestamptz  not null default now()
 );
+comment on column ms_flow_version.base is 'of executions that were started with options: the version without them';
+comment on column ms_flow_version.output is 'the step whose result is that of its executions; null: the last ones''';
 create index ms_flow_version_flow on ms_flow_version (task_id, created_ts);
 
 -- What registering copies: one row for each task of an execution of that version. Never changed once written.
@@ -101,9 +105,11 @@ create table ms_plan (
   releases      numeric[]    not null,
   waiting_on    integer      not null,
   live          integer      not null,
+  selected      boolean      not null default true,
   options       jsonb,
   primary key (version, task_exec_seq)
 );
+comment on column ms_plan.selected is 'false: its executions leave the task out, and what comes after it goes on';
 
 create table kr_flow_stat (
   task_flow_id    varchar(256) collate "C" primary key,

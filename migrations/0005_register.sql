@@ -19,7 +19,7 @@ begin
   ), fresh as (
     select g.*, f.max_running, p.roots from given g
     cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
-    cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
+    cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (
     insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, registered_ts, place, active)
@@ -31,11 +31,11 @@ begin
     returning task_flow_id
   ), task as (
     insert into kr_task_stat (
-      task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, task_priority, parameters, registered_ts,
+      task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, reason, task_priority, parameters, registered_ts,
       version, pool, depends, releases, waiting_on, live, unwired, ready, input)
-    select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, 0, coalesce(f.priority, p.task_priority),
+    select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, case when p.selected then 0 else 9 end, case when not p.selected then 'not_selected' end, coalesce(f.priority, p.task_priority),
            case when f.override is null then p.parameters else umbel_override(p.parameters, f.override) end, now(),
-           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
+           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, false, p.waiting_on = 0 and p.selected and f.max_running is null,
            case when p.waiting_on = 0 then f.input end
     from fresh f
     cross join lateral (select * from ms_plan q where q.version = f.version) p

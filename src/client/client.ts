@@ -25,6 +25,14 @@ export interface ExecuteOptions {
   params?: JsonObject;
   /** Of every task; -20 (most urgent) to 19. */
   priority?: number;
+  /** Run this step and what comes after it, and leave out the others. */
+  step?: string;
+  /** Against the edges: the last steps first; with `step`, that one and what comes before it. */
+  reverse?: boolean;
+  /** The step whose result is that of the execution; default: the last ones'. */
+  output?: string;
+  /** How often a failed attempt is tried again in steps that do not say. */
+  retries?: number;
   idempotencyKey?: string;
 }
 

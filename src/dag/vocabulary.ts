@@ -60,6 +60,8 @@ export interface PlanTask {
   waitingOn: number;
   /** Predecessors that may still arrive unskipped; at 0 the task is skipped. A root has 1. */
   live: number;
+  /** False: executions of this plan leave it out. */
+  selected?: boolean;
 }
 
 export const DEFAULT_POOL = 'default';

@@ -6,6 +6,7 @@ import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import type { ExecutionEnd } from '../sql/ends.ts';
 import { makeBatcher } from './batch.ts';
+import type { PlanOptions } from './definition/plan.ts';
 import { judgeFailure, nameFailure } from './failure.ts';
 import type { Register, RegisterRequest } from './register.ts';
 import { canonicalJson } from './version.ts';
@@ -20,6 +21,7 @@ export interface ExecuteRequest {
   params?: JsonObject | undefined;
   priority?: number | undefined;
   idempotencyKey?: string | undefined;
+  options?: PlanOptions | undefined;
 }
 
 export interface Execute {
@@ -90,12 +92,13 @@ function refuseKey(execution: string): UmbelError {
 }
 
 function toRegistration(request: ExecuteRequest, trigger: Json): RegisterRequest {
-  const { flow, tenant, input, params, priority, idempotencyKey } = request;
-  return { flow, tenant, input, params, priority, idempotencyKey, trigger };
+  const { flow, tenant, input, params, priority, idempotencyKey, options } = request;
+  return { flow, tenant, input, params, priority, idempotencyKey, options, trigger };
 }
 
-function hashRequest({ flow, tenant, input, params, priority }: ExecuteRequest): string {
-  const content = { flow, tenant, input: input ?? null, params: params ?? null, priority: priority ?? null };
+function hashRequest({ flow, tenant, input, params, priority, options }: ExecuteRequest): string {
+  const given = { input: input ?? null, params: params ?? null, priority: priority ?? null };
+  const content = { flow, tenant, ...given, ...(JSON.parse(JSON.stringify({ options })) as JsonObject) };
   return createHash('sha256').update(canonicalJson(content)).digest('base64url');
 }
 

@@ -2,22 +2,32 @@
 import { didYouMean } from '../dag/near.ts';
 import type { JsonObject, Problem } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
+import type { PlanOptions } from './definition/plan.ts';
 import type { Plan } from './plans.ts';
 
 interface Request {
   flow: string;
   tenant: string;
   params?: JsonObject | undefined;
+  options?: PlanOptions | undefined;
 }
 
-/** The error to answer with (`FLOW_NOT_FOUND`, `BODY_INVALID` with every unknown key), or undefined when it fits. */
-export function checkRequest({ flow, tenant, params }: Request, plan: Plan): UmbelError | undefined {
+/** The error to answer with (`FLOW_NOT_FOUND`, `BODY_INVALID` with everything that it has not), or undefined when it fits. */
+export function checkRequest({ flow, tenant, params, options }: Request, plan: Plan): UmbelError | undefined {
   if (plan.tenant !== tenant) return new UmbelError('FLOW_NOT_FOUND', { flow });
-  if (params === undefined) return undefined;
-  const problems = Object.keys(params)
-    .filter((key) => !plan.params.has(key))
-    .map((key) => describeUnknown(key, plan));
+  if (params === undefined && options === undefined) return undefined;
+  const unknown = Object.keys(params ?? {}).filter((key) => !plan.params.has(key));
+  const problems = [...unknown.map((key) => describeUnknown(key, plan)), ...findUnknownSteps(options, plan)];
   return problems.length === 0 ? undefined : new UmbelError('BODY_INVALID', { problems });
+}
+
+function findUnknownSteps(options: PlanOptions | undefined, { flow, steps }: Plan): Problem[] {
+  return (['step', 'output'] as const).flatMap((path) => {
+    const named = options?.[path];
+    if (named === undefined || steps.has(named)) return [];
+    const message = `${JSON.stringify(flow)} has no step ${JSON.stringify(named)}${didYouMean(named, steps)}`;
+    return [{ path, message }];
+  });
 }
 
 function describeUnknown(key: string, { flow, params }: Plan): Problem {

@@ -7,13 +7,14 @@ import { UmbelError } from '../../errors.ts';
 import type { App, AppDeps } from '../app.ts';
 import { ignoreTypeOfEmptyBody } from '../json.ts';
 import { Errors, START } from '../schemas.ts';
+import type { PlanOptions } from '../../registrar/definition/plan.ts';
 
 /** The rest of the column's 256 characters marks the id as one. */
 const LONGEST_ID = 250;
 const DEFAULT_WAIT = 30_000;
 const LONGEST_WAIT = 300_000;
 /** Options of an execution that this version does not know yet. */
-const LATER = ['step', 'reverse', 'output', 'timeout', 'concurrency', 'retries'];
+const LATER = ['timeout', 'concurrency'];
 
 const Body = Type.Object(
   {
@@ -25,6 +26,26 @@ const Body = Type.Object(
       }),
     ),
     ...START,
+    step: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'run this step and what comes after it, and leave out the others',
+      }),
+    ),
+    reverse: Type.Optional(
+      Type.Boolean({
+        description: 'against the edges: the last steps first; with step, that one and what comes before it',
+      }),
+    ),
+    output: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'the step whose result is that of the execution; default: the last ones',
+      }),
+    ),
+    retries: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 2_147_483_647, description: 'retries of steps that do not say' }),
+    ),
     async: Type.Optional(Type.Boolean({ description: 'false: answer when it has ended; default true' })),
     wait: Type.Optional(
       Type.Unsafe<string | number>({
@@ -76,12 +97,19 @@ export function addExecuteRoute(app: App, { execute }: Pick<AppDeps, 'execute'>)
         params: body.params as JsonObject | undefined,
         priority,
         idempotencyKey,
+        options: pickOptions(body),
       });
       const end = wait === null ? null : await execute.waitForEnd(execution, wait, untilClosed(reply));
       if (end === null) return reply.code(202).send({ data: { id: execution }, meta: {} });
       return reply.code(200).send({ data: end, meta: {} });
     },
   );
+}
+
+/** Undefined: none, so that nothing is made for it. */
+function pickOptions({ step, reverse, output, retries }: PlanOptions): PlanOptions | undefined {
+  const given = { step, reverse: reverse || undefined, output, retries };
+  return Object.values(given).every((value) => value === undefined) ? undefined : given;
 }
 
 /** Milliseconds to wait; null: not at all. */

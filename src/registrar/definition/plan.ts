@@ -1,24 +1,39 @@
 // A stored definition becomes a version with its plan: what registering an execution copies. Called by plans.ts and flows.ts.
 import { expand } from '../../dag/expand.ts';
-import type { Json, JsonObject, PlanTask, Problem, Step } from '../../dag/vocabulary.ts';
-import type { Definition } from '../../sql/definitions.ts';
+import { type Selection, selectTasks } from '../../dag/select.ts';
+import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import type { Definition, StoredPlan } from '../../sql/definitions.ts';
 import { hashVersion } from '../version.ts';
 import { checkStored } from './check.ts';
 
-export interface StoredPlan {
-  version: string;
-  flow: string;
-  definition: Json;
-  tasks: PlanTask[];
+/** What an execution may ask for that makes its tasks others than those of its flow. */
+export interface PlanOptions extends Selection {
+  /** How often a failed attempt is tried again in steps that do not say. */
+  retries?: number | undefined;
+  /** The step whose result is the execution's. */
+  output?: string | undefined;
 }
 
 /** Its problems when it cannot run. The version is a hash of all that executions are made of. */
-export function planDefinition({ flow, steps, settings }: Definition): StoredPlan | Problem[] {
+export function planDefinition(definition: Definition, options: PlanOptions = {}): StoredPlan | Problem[] {
+  const { flow, steps, settings } = definition;
   const problems = checkStored(steps, settings);
   if (problems.length > 0) return problems;
   const content = { flow, steps: steps as unknown as Json, ...(settings === null ? {} : { settings }) };
-  const tasks = expand(steps.map((step) => applyDefaults(step, asObject(settings?.['defaults']))));
-  return { version: hashVersion(content), flow, definition: content, tasks };
+  const defaults = applyRetries(asObject(settings?.['defaults']), options);
+  const tasks = selectTasks(expand(steps.map((step) => applyDefaults(step, defaults))), options);
+  const plain = { version: hashVersion(content), flow, definition: content, tasks };
+  const execute = JSON.parse(JSON.stringify(options)) as JsonObject;
+  if (Object.keys(execute).length === 0) return plain;
+  const special = { ...content, execute };
+  const { output } = options;
+  return { ...plain, version: hashVersion(special), definition: special, base: plain.version, output };
+}
+
+/** The option beats the flow's default, of which only the times are left. */
+function applyRetries(defaults: JsonObject, { retries }: PlanOptions): JsonObject {
+  if (retries === undefined) return defaults;
+  return { ...defaults, retry: { ...asObject(defaults['retry']), limit: retries } };
 }
 
 /** A step's own word beats the flow's. */

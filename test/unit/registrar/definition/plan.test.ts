@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../../src/dag/vocabulary.ts';
-import { planDefinition, type StoredPlan } from '../../../../src/registrar/definition/plan.ts';
+import { planDefinition } from '../../../../src/registrar/definition/plan.ts';
+import type { StoredPlan } from '../../../../src/sql/definitions.ts';
 import { makeStep } from '../../../support/steps.ts';
 
 const head = { flow: 'x', revision: '1', tenant: 'local', name: null, description: null, maxRunning: null };
