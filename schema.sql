@@ -36,6 +36,7 @@ COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an op
 COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: ready, held, running or waiting for something outside';
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
+CREATE INDEX kr_flow_stat_ad_hoc ON public.kr_flow_stat USING btree (version) WHERE ((task_id)::text = 'adhoc'::text);
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
 CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
@@ -987,7 +988,8 @@ begin
       with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, ordinal)
   ), fresh as (
     select g.*, f.max_running, p.roots from given g
-    cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
+    cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision
+      union all select null where g.revision = 0) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (

@@ -139,6 +139,8 @@ comment on column kr_flow_stat.place is 'of a flow with max_running: 0 waits for
 
 create unique index kr_flow_stat_idempotency on kr_flow_stat (tenant, task_id, idempotency_key) where idempotency_key is not null;
 create index kr_flow_stat_newest on kr_flow_stat (registered_ts, task_flow_id);
+-- Which versions of steps that no flow holds are in use; there is nothing in it otherwise.
+create index kr_flow_stat_ad_hoc on kr_flow_stat (version) where task_id = 'adhoc';
 create index kr_flow_stat_place on kr_flow_stat (task_id, place, task_flow_id) where place in (0, 1);
 
 -- One heartbeat a process; silent past lease_until it is dead, and anyone may return its tasks.

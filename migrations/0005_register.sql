@@ -1,5 +1,5 @@
 -- Up Migration
--- Registering: one statement for all the requests that wait. A definition that changed since it was planned, or a plan that was
+-- Registering: one statement for all the requests that wait. Revision 0 is that of steps that no flow holds. A definition that changed since it was planned, or a plan that was
 -- pruned, makes its requests stale, not wrong.
 
 create function umbel_register_v1(
@@ -18,7 +18,8 @@ begin
       with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, ordinal)
   ), fresh as (
     select g.*, f.max_running, p.roots from given g
-    cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
+    cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision
+      union all select null where g.revision = 0) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (

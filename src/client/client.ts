@@ -94,9 +94,29 @@ export class UmbelClient {
   ): Promise<{ id: string } | Ended<unknown>> {
     const id = typeof flow === 'string' ? flow : flow.id;
     const { data } = await this.#send('POST', ['flows', id, 'executions'], options);
-    const started = data as { id: string };
-    return options.wait === undefined ? started : { status: 'open', output: null, error: null, ...started };
+    return toStarted(data as { id: string }, options);
   }
+
+  /** Starts an execution of steps that no flow holds. */
+  executeSteps(
+    steps: StepDefinition[],
+    options: ExecuteOptions & { wait: number | string },
+  ): Promise<Ended<unknown>>;
+  executeSteps(steps: StepDefinition[], options?: ExecuteOptions): Promise<{ id: string }>;
+  async executeSteps(
+    steps: StepDefinition[],
+    options: ExecuteOptions & { wait?: number | string } = {},
+  ): Promise<{ id: string } | Ended<unknown>> {
+    const { data } = await this.#send('POST', ['executions'], { ...options, steps });
+    return toStarted(data as { id: string }, options);
+  }
+}
+
+function toStarted(
+  started: { id: string },
+  { wait }: { wait?: number | string },
+): { id: string } | Ended<unknown> {
+  return wait === undefined ? started : { status: 'open', output: null, error: null, ...started };
 }
 
 function makeFlows(send: Send) {

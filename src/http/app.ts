@@ -12,7 +12,7 @@ import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addDocs } from './routes/docs.ts';
 import { addEchoRoutes } from './routes/echo.ts';
-import { addExecuteRoute } from './routes/execute.ts';
+import { addExecuteRoutes } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
 import { addFlowRoutes } from './routes/flows.ts';
 import { addHealthRoutes } from './routes/health.ts';
@@ -80,7 +80,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   await addDocs(app);
   addRegisterRoute(app, deps);
   addFlowRoutes(app, deps);
-  addExecuteRoute(app, deps);
+  addExecuteRoutes(app, deps);
   addExecutionRoutes(app, deps);
   addLogRoutes(app, deps);
   addControlRoutes(app, deps);

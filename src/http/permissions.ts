@@ -48,6 +48,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'GET /flows/:flow/graph': 'flows.read',
   'GET /flows/:flow/versions': 'flows.read',
   'POST /flows/:flow/executions': 'executions.start',
+  'POST /executions': 'executions.start',
   'GET /executions': 'executions.read',
   'GET /executions/:id': 'executions.read',
   'GET /executions/:id/tasks/:step/logs': 'executions.read',

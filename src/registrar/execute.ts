@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
+import type { Definition } from '../sql/definitions.ts';
 import type { ExecutionEnd } from '../sql/ends.ts';
 import { makeBatcher } from './batch.ts';
 import type { PlanOptions } from './definition/plan.ts';
@@ -22,6 +23,8 @@ export interface ExecuteRequest {
   priority?: number | undefined;
   idempotencyKey?: string | undefined;
   options?: PlanOptions | undefined;
+  /** What to run when no flow has it; see ad-hoc.ts. */
+  definition?: Definition | undefined;
 }
 
 export interface Execute {
@@ -92,13 +95,18 @@ function refuseKey(execution: string): UmbelError {
 }
 
 function toRegistration(request: ExecuteRequest, trigger: Json): RegisterRequest {
-  const { flow, tenant, input, params, priority, idempotencyKey, options } = request;
-  return { flow, tenant, input, params, priority, idempotencyKey, options, trigger };
+  const { flow, tenant, input, params, priority, idempotencyKey, options, definition } = request;
+  return { flow, tenant, input, params, priority, idempotencyKey, options, definition, trigger };
 }
 
-function hashRequest({ flow, tenant, input, params, priority, options }: ExecuteRequest): string {
+function hashRequest({ flow, tenant, input, params, priority, options, definition }: ExecuteRequest): string {
   const given = { input: input ?? null, params: params ?? null, priority: priority ?? null };
-  const content = { flow, tenant, ...given, ...(JSON.parse(JSON.stringify({ options })) as JsonObject) };
+  const content = {
+    flow,
+    tenant,
+    ...given,
+    ...(JSON.parse(JSON.stringify({ options, definition })) as JsonObject),
+  };
   return createHash('sha256').update(canonicalJson(content)).digest('base64url');
 }
 

@@ -39,6 +39,8 @@ export interface Plans {
   cached: (flow: string, options?: PlanOptions) => Plan | undefined;
   /** Reads, checks and stores. Errors: `FLOW_NOT_FOUND`, `DEFINITION_INVALID` with every problem. */
   load: (flow: string, options?: PlanOptions) => Promise<Plan>;
+  /** Of a definition that no flow has; stored for this one use. Errors: `DEFINITION_INVALID`. */
+  make: (definition: Definition, options?: PlanOptions) => Promise<Plan>;
   forget: (plan: Plan) => void;
 }
 
@@ -84,6 +86,11 @@ export function makePlans(deps: PlanDeps): Plans {
       if (loaded instanceof Error) throw loaded;
       keep(loaded);
       return loaded;
+    },
+    async make(definition, options) {
+      const made = await plan(deps, definition, options);
+      if (made instanceof Error) throw made;
+      return made;
     },
     forget(plan) {
       const key = keyOf(plan.flow, plan.variant);

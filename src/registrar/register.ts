@@ -3,6 +3,7 @@
 import { v7 as makeId } from 'uuid';
 import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
+import type { Definition } from '../sql/definitions.ts';
 import type { Registration, RegistrationAnswer } from '../sql/register.ts';
 import { makeBatcher } from './batch.ts';
 import { judgeFailure, nameFailure } from './failure.ts';
@@ -22,6 +23,8 @@ export interface RegisterRequest {
   priority?: number | undefined;
   /** What makes its tasks others than those of its flow. */
   options?: PlanOptions | undefined;
+  /** What to run when no flow has it; `flow` is what it shows. */
+  definition?: Definition | undefined;
   /** A second call of the same flow with it gives the execution of the first. */
   idempotencyKey?: string | undefined;
   /** What started it; kept with the execution. */
@@ -62,9 +65,12 @@ export function makeRegister(deps: RegisterDeps): Register {
   });
 
   async function findPlan(request: RegisterRequest): Promise<Plan> {
-    const cached = plans.cached(request.flow, request.options);
+    const { flow, options, definition } = request;
+    const cached = definition === undefined ? plans.cached(flow, options) : undefined;
     if (cached !== undefined && checkRequest(request, cached) === undefined) return cached;
-    const plan = await plans.load(request.flow, request.options);
+    const plan = await (definition === undefined
+      ? plans.load(flow, options)
+      : plans.make(definition, options));
     const refusal = checkRequest(request, plan);
     if (refusal !== undefined) throw refusal;
     return plan;

@@ -98,6 +98,19 @@ export async function storePlan(db: Database, plan: StoredPlan): Promise<void> {
       plan.output ?? null,
     ],
   });
+  if (plan.flow === AD_HOC) await keepVersion(db, plan.version);
+}
+
+/** What no flow holds any more. */
+const AD_HOC = 'adhoc';
+
+/** It is about to be used again, so that nobody deletes it now. */
+async function keepVersion(db: Database, version: string): Promise<void> {
+  await db.pool.query({
+    name: 'keepVersion',
+    text: `update ms_flow_version set created_ts = now() where version = $1 and created_ts < now() - interval '1 minute'`,
+    values: [version],
+  });
 }
 
 const STORE = `

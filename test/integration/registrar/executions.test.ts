@@ -13,7 +13,9 @@ describe.each(servers())('on $name', ({ server }) => {
   });
   afterAll(() => database.drop());
   beforeEach(async () => {
-    await query('truncate ms_task_definition, kr_task_stat, kr_flow_stat, ms_flow, kr_watcher, kr_timer cascade');
+    await query(
+      'truncate ms_task_definition, kr_task_stat, kr_flow_stat, ms_flow, kr_watcher, kr_timer cascade',
+    );
     await query(
       `insert into ms_task_definition (task_id, task_seq, program, step_id, depends_task_seq) values
          ('load', 1, 'A', 'first', '{}'), ('load', 2, 'B', 'second', null), ('load', 3, 'C', null, '{1,2}')`,

@@ -20,6 +20,19 @@ const TALKER = `
   export const apart = defineProgram({ name: 'apart', description: 'Talks in a thread.', isolate: true, run });
 `;
 
+test('a flow in a file runs without being stored', async () => {
+  const file = path.join(await makeDirectory(), 'flow.yaml');
+  await writeFile(file, 'id: mine\nsteps:\n  - {id: one, program: empty}\n');
+  const env = { DATABASE_URL: database.url, LOG_LEVEL: 'silent' };
+  await startWatch({ DATABASE_URL: database.url });
+  const ran = await umbel(['run', '-f', file, '--wait'], { env });
+  expect(ran.stdout).toMatch(/ {2}adhoc {2}success\n/);
+  expect(await umbel(['run', 'mine'], { env })).toMatchObject({ code: 1 });
+  await writeFile(file, 'id: mine\nsteps:\n  - {id: one, program: empty, after: [two]}\n');
+  expect((await umbel(['run', '-f', file], { env })).stderr).toContain('no step is called "two"');
+  expect(await umbel(['run', 'mine', '-f', file], { env })).toMatchObject({ code: 2 });
+});
+
 test('what programs log is read from the command line, over HTTP and as it comes', async () => {
   const programs = await makeDirectory();
   await writeFile(path.join(programs, 'talker.mjs'), TALKER);
