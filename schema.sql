@@ -9,6 +9,26 @@ CREATE TABLE kr_claim (
   CONSTRAINT kr_claim_pkey PRIMARY KEY (watcher_id, claim_no, part)
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 
+CREATE TABLE kr_fire (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  slot timestamp with time zone NOT NULL,
+  decision text NOT NULL,
+  reason text,
+  through timestamp with time zone,
+  task_flow_id character varying(256) COLLATE "C",
+  live boolean NOT NULL DEFAULT false,
+  decided_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT kr_fire_pkey PRIMARY KEY (task_id, slot),
+  CONSTRAINT kr_fire_decision_check CHECK ((decision = ANY (ARRAY['fired'::text, 'queued'::text, 'skipped'::text, 'missed'::text, 'cancelled'::text, 'failed'::text])))
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+COMMENT ON COLUMN kr_fire.slot IS 'the time that the cron expression names; jitter comes after it';
+COMMENT ON COLUMN kr_fire.through IS 'missed: the same is true of every time up to this one';
+COMMENT ON COLUMN kr_fire.task_flow_id IS 'the execution that it started';
+COMMENT ON COLUMN kr_fire.live IS 'its execution had not ended when it was last looked at';
+CREATE INDEX kr_fire_execution ON public.kr_fire USING btree (task_flow_id) WHERE (task_flow_id IS NOT NULL);
+CREATE INDEX kr_fire_live ON public.kr_fire USING btree (task_id) WHERE live;
+CREATE INDEX kr_fire_queued ON public.kr_fire USING btree (task_id, slot) WHERE (decision = 'queued'::text);
+
 CREATE TABLE kr_flow_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
   task_id character varying(256) COLLATE "C" NOT NULL,
@@ -41,6 +61,8 @@ CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_
 CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
+CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 
 CREATE TABLE kr_signal (
@@ -135,7 +157,7 @@ CREATE TABLE kr_timer (
   kind text NOT NULL,
   due_ts timestamp with time zone NOT NULL,
   CONSTRAINT kr_timer_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
-  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text])))
+  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text, 'beat'::text])))
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX kr_timer_due ON public.kr_timer USING btree (due_ts);
 
@@ -147,6 +169,7 @@ CREATE TABLE kr_wait (
   name character varying(256),
   fallback jsonb,
   early jsonb,
+  beat double precision,
   since_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT kr_wait_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
   CONSTRAINT kr_wait_token_key UNIQUE (token),
@@ -157,6 +180,7 @@ COMMENT ON COLUMN kr_wait.token IS 'of a callback: whoever knows it may answer; 
 COMMENT ON COLUMN kr_wait.name IS 'of the signal';
 COMMENT ON COLUMN kr_wait.fallback IS 'what is delivered when the time is over; null: a TimeoutError';
 COMMENT ON COLUMN kr_wait.early IS 'what came before the task stood waiting';
+COMMENT ON COLUMN kr_wait.beat IS 'milliseconds: without a sign of life for so long it is over';
 
 CREATE TABLE kr_watcher (
   watcher_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -169,6 +193,28 @@ CREATE TABLE kr_watcher (
   lease_until timestamp with time zone NOT NULL,
   CONSTRAINT kr_watcher_pkey PRIMARY KEY (watcher_id)
 ) WITH (fillfactor=50);
+
+CREATE TABLE ms_component (
+  component_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL DEFAULT 'local'::text,
+  name text,
+  description text,
+  kind text NOT NULL,
+  is_global boolean NOT NULL DEFAULT false,
+  settings jsonb NOT NULL DEFAULT '{}'::jsonb,
+  status text NOT NULL DEFAULT 'inactive'::text,
+  status_ts timestamp with time zone NOT NULL DEFAULT now(),
+  created_ts timestamp with time zone NOT NULL DEFAULT now(),
+  updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_component_pkey PRIMARY KEY (tenant, component_id),
+  CONSTRAINT ms_component_component_id_check CHECK ((((component_id)::text !~ '^(\.*|program)$'::text) AND (POSITION(('.'::text) IN (component_id)) = 0))),
+  CONSTRAINT ms_component_kind_check CHECK ((kind = ANY (ARRAY['program'::text, 'http'::text, 'process'::text]))),
+  CONSTRAINT ms_component_status_check CHECK ((status = ANY (ARRAY['inactive'::text, 'starting'::text, 'active'::text, 'stopping'::text])))
+);
+COMMENT ON TABLE ms_component IS 'what a node''s componentId names when no program is called componentId.function';
+COMMENT ON COLUMN ms_component.settings IS 'of its kind: the address of an http component, the argv of a process';
+COMMENT ON COLUMN ms_component.status IS 'of a global one, which is started and stopped by hand; others live and die with their flows';
+CREATE INDEX ms_component_moving ON public.ms_component USING btree (status_ts) WHERE (status = ANY (ARRAY['starting'::text, 'stopping'::text]));
 
 CREATE TABLE ms_event (
   event_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -206,9 +252,12 @@ CREATE TABLE ms_flow (
 COMMENT ON COLUMN ms_flow.max_running IS 'executions at once; null: no limit';
 COMMENT ON COLUMN ms_flow.revision IS 'bumped by every change of the definition, whoever makes it';
 COMMENT ON COLUMN ms_flow.settings IS 'defaults, deadline and the like, as in the flow''s YAML; null: nothing';
+COMMENT ON COLUMN ms_flow.owners IS '[{id, type}]; empty: its tenant';
 COMMENT ON COLUMN ms_flow.status IS 'inactive, starting, active, stopping; changed by start and stop, never by hand';
 COMMENT ON COLUMN ms_flow.status_ts IS 'since when it stands there: a transitional status that is too old is reconciled';
+CREATE INDEX ms_flow_moving ON public.ms_flow USING btree (status_ts) WHERE (status = ANY (ARRAY['starting'::text, 'stopping'::text]));
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
+CREATE TRIGGER umbel_flow_gone AFTER DELETE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_gone();
 CREATE TRIGGER umbel_flow_status AFTER UPDATE OF status, cron, timezone ON public.ms_flow FOR EACH ROW WHEN ((((new.status IS DISTINCT FROM old.status) OR ((new.cron)::text IS DISTINCT FROM (old.cron)::text)) OR ((new.timezone)::text IS DISTINCT FROM (old.timezone)::text))) EXECUTE FUNCTION umbel_flow_status();
 
 CREATE TABLE ms_flow_version (
@@ -259,11 +308,21 @@ CREATE TABLE ms_schedule (
   timezone character varying(256) NOT NULL,
   due_execution timestamp with time zone,
   paused boolean NOT NULL DEFAULT false,
+  decided_to timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT ms_schedule_pkey PRIMARY KEY (task_id),
   CONSTRAINT ms_schedule_task_id_fkey FOREIGN KEY (task_id) REFERENCES ms_flow(task_id) ON DELETE CASCADE
-);
+) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02);
 COMMENT ON COLUMN ms_schedule.due_execution IS 'when it fires next; null: not worked out yet, or its flow is not active';
-CREATE INDEX ms_schedule_due ON public.ms_schedule USING btree (due_execution) WHERE (NOT paused);
+COMMENT ON COLUMN ms_schedule.decided_to IS 'what was to fire up to here has been decided on';
+CREATE INDEX ms_schedule_due ON public.ms_schedule USING btree (COALESCE(due_execution, '-infinity'::timestamp with time zone)) WHERE (NOT paused);
+
+CREATE TABLE ms_snapshot (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  step character varying(256) NOT NULL,
+  snapshot jsonb NOT NULL,
+  updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_snapshot_pkey PRIMARY KEY (task_id, step)
+);
 
 CREATE TABLE ms_task_definition (
   task_id character varying(256) NOT NULL,
@@ -497,6 +556,47 @@ begin
   end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_beat_v1(of_token text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  update kr_timer k set due_ts = clock_timestamp() + w.beat * interval '1 millisecond'
+    from kr_wait w
+    where w.token = of_token and w.kind = 'callback' and k.task_flow_id = w.task_flow_id and k.task_exec_seq = w.task_exec_seq and k.kind = 'beat';
+  return found or exists (select from kr_wait w where w.token = of_token and w.kind = 'callback');
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_call_back_v1(of_token text, message jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  wait record;
+  task record;
+begin
+  select w.task_flow_id flow, w.task_exec_seq seq into wait from kr_wait w where w.token = of_token and w.kind = 'callback';
+  if not found then return 'unknown'; end if;
+  select t.exec_status, t.reason into task from kr_task_stat t where t.task_flow_id = wait.flow and t.task_exec_seq = wait.seq for update;
+  select w.task_flow_id flow, w.task_exec_seq seq, w.early into wait from kr_wait w where w.token = of_token and w.kind = 'callback';
+  if not found then return 'unknown'; end if;
+  if wait.early is not null then return 'used'; end if;
+  if task.exec_status in (3, 9) or (task.exec_status = 2 and task.reason = 'failed') then return 'ended'; end if;
+  if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message || '{"kind": "callback"}']) = 1 then return 'delivered'; end if;
+  update kr_wait w set early = message || '{"kind": "callback"}' where w.token = of_token;
+  return 'kept';
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[], failed boolean[])
  RETURNS SETOF character varying
  LANGUAGE plpgsql
@@ -575,7 +675,7 @@ begin
   delete from kr_wait w using unnest(woken_flows, woken_seqs, kinds) u(flow, seq, kind)
     where w.task_flow_id = u.flow and w.task_exec_seq = u.seq and w.kind = u.kind;
   delete from kr_timer k using unnest(woken_flows, woken_seqs) u(flow, seq)
-    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.kind = 'wait';
+    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.kind in ('wait', 'beat');
   perform pg_notify('umbel', json_build_object('pool', u.pool, 'priority', min(u.priority))::text)
     from unnest(pools, priorities) u(pool, priority) group by u.pool;
   perform umbel_wire_undone(undone);
@@ -589,6 +689,24 @@ AS $function$
   insert into ms_event (name, tenant, payload) select e.name, e.tenant, e.payload
   from unnest(names, tenants, payloads) with ordinality e(name, tenant, payload, ordinal) order by e.ordinal
 $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_executions_gone()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  if tg_op = 'TRUNCATE' then
+    delete from kr_fire r where r.task_flow_id is not null;
+  else
+    delete from kr_fire r using gone g where r.task_flow_id = g.task_flow_id;
+  end if;
+  return null;
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
  RETURNS text[]
@@ -632,8 +750,8 @@ begin
     delete from kr_timer k using unnest(due_flows, due_seqs) u(flow, seq)
     where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.due_ts <= clock_timestamp() returning u.flow, u.seq, k.kind
   )
-  select array_agg(g.flow) filter (where g.kind <> 'wait'), array_agg(g.seq) filter (where g.kind <> 'wait'),
-         array_agg(g.flow) filter (where g.kind = 'wait'), array_agg(g.seq) filter (where g.kind = 'wait')
+  select array_agg(g.flow) filter (where g.kind in ('retry', 'sleep')), array_agg(g.seq) filter (where g.kind in ('retry', 'sleep')),
+         array_agg(g.flow) filter (where g.kind in ('wait', 'beat')), array_agg(g.seq) filter (where g.kind in ('wait', 'beat'))
     into due_flows, due_seqs, late_flows, late_seqs from gone g;
   return query with fired as (
     update kr_task_stat t set ready = true, revision = t.revision + 1
@@ -661,6 +779,15 @@ begin
   return new;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_flow_gone()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from kr_fire r where r.task_id = old.task_id;
+  return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_flow_status()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -671,11 +798,14 @@ begin
   end if;
   if new.status in ('stopping', 'inactive') or new.cron is null then
     delete from ms_schedule s where s.task_id = new.task_id;
+    update kr_fire r set decision = 'cancelled', reason = 'the schedule ended' where r.task_id = new.task_id and r.decision = 'queued';
   end if;
   if new.status in ('starting', 'active') and new.cron is not null then
-    insert into ms_schedule (task_id, cron, timezone) values (new.task_id, new.cron, coalesce(new.timezone, 'UTC'))
-      on conflict (task_id) do update set cron = excluded.cron, timezone = excluded.timezone, due_execution = null
-      where (ms_schedule.cron, ms_schedule.timezone) is distinct from (excluded.cron, excluded.timezone);
+    insert into ms_schedule as s (task_id, cron, timezone) values (new.task_id, new.cron, coalesce(new.timezone, 'UTC'))
+      on conflict (task_id) do update
+      set cron = excluded.cron, timezone = excluded.timezone, due_execution = null, decided_to = excluded.decided_to
+      where (s.cron, s.timezone) is distinct from (excluded.cron, excluded.timezone) or new.status is distinct from old.status;
+    perform pg_notify('umbel', '{"schedules":true}');
   elsif new.status in ('starting', 'active') then
     insert into ms_hook as h (task_id, queue, status) values (new.task_id, new.task_id, case new.status when 'active' then 'open' else 'closed' end)
       on conflict (task_id) do update set status = excluded.status where h.status <> excluded.status;
@@ -869,6 +999,22 @@ CREATE OR REPLACE FUNCTION public.umbel_prunable(flow_status text, finished_ts t
 AS $function$
   select finished_ts < ended_before and flow_status in ('success', 'failed', 'aborted') and place is distinct from 1::smallint
 $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prune_fires_v1(flows text[], kept integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  delete from kr_fire r using unnest(flows) u(flow)
+    cross join lateral (select k.slot from kr_fire k where k.task_id = u.flow order by k.slot desc offset kept limit 1) cut
+    where r.task_id = u.flow and r.slot <= cut.slot and r.decision <> 'queued'
+      and not exists (select from kr_flow_stat f where f.task_flow_id = r.task_flow_id and f.flow_status in ('open', 'paused', 'compensating'));
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_prune_v1(ended_before timestamp with time zone, of_flow text, after_ts timestamp with time zone, after_flow text, most_executions integer, most_tasks integer, OUT executions integer, OUT tasks integer, OUT next_ts timestamp with time zone, OUT next_flow text)
  RETURNS record
@@ -1252,14 +1398,17 @@ begin
         and t.exec_status = 2 and t.reason = u.wait ->> 'kind' and t.watcher_id = watcher and t.attempt = u.attempt);
   if flows is null then return; end if;
   perform 1 from kr_flow_stat f where f.task_flow_id = any (flows) order by f.task_flow_id for update;
-  insert into kr_wait (task_flow_id, task_exec_seq, kind, token, name, since_ts, fallback)
-    select u.flow, u.seq, u.wait ->> 'kind', coalesce(u.wait ->> 'token', gen_random_uuid()::text), u.wait ->> 'name', since,
+  insert into kr_wait (task_flow_id, task_exec_seq, kind, token, name, since_ts, beat, fallback)
+    select u.flow, u.seq, u.wait ->> 'kind', coalesce(u.wait ->> 'token', gen_random_uuid()::text), u.wait ->> 'name', since, (u.wait ->> 'beat')::float8,
       case when u.wait ? 'default' then jsonb_build_object('value', u.wait -> 'default') end
     from unnest(flows, seqs, waits) u(flow, seq, wait)
-    on conflict (task_flow_id, task_exec_seq, kind) do update set name = excluded.name, fallback = excluded.fallback;
+    on conflict (task_flow_id, task_exec_seq, kind) do update set name = excluded.name, beat = excluded.beat, fallback = excluded.fallback;
   insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts)
     select u.flow, u.seq, 'wait', since + u.timeout * interval '1 millisecond'
     from unnest(flows, seqs, timeouts) u(flow, seq, timeout) where u.timeout is not null
+    union all
+    select u.flow, u.seq, 'beat', since + (u.wait ->> 'beat')::float8 * interval '1 millisecond'
+    from unnest(flows, seqs, waits) u(flow, seq, wait) where u.wait ? 'beat'
     on conflict do nothing;
   perform umbel_match_v1(flows);
   select array_agg(u.flow), array_agg(u.seq), array_agg(w.early) into early_flows, early_seqs, messages
@@ -1346,7 +1495,7 @@ begin
   -- Who waits for a predecessor again does not wait for a time as well.
   delete from kr_timer k using kr_task_stat t
     where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq
-      and case k.kind when 'wait' then t.exec_status <> 2 else t.exec_status <> 0 or t.waiting_on > 0 end;
+      and case when k.kind in ('wait', 'beat') then t.exec_status <> 2 else t.exec_status <> 0 or t.waiting_on > 0 end;
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,

@@ -7,6 +7,7 @@ import type { Metrics } from '../src/metrics/metrics.ts';
 import { addRequestMetrics, countRegistrations } from '../src/metrics/server.ts';
 import { makeRegistrar } from '../src/registrar/registrar.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
+import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
 import type { Base } from './service.ts';
 
@@ -30,6 +31,7 @@ export async function startRegisterServer(
   const registrar = makeRegistrar({ db, wake });
   const app = await makeApp({
     ...registrar,
+    schedules: makeSchedules(db),
     register: countRegistrations(metrics.registry, registrar.register),
     readMetrics: metrics.read,
     observeRequest: addRequestMetrics(metrics.registry),

@@ -110,7 +110,7 @@ begin
   -- Who waits for a predecessor again does not wait for a time as well.
   delete from kr_timer k using kr_task_stat t
     where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq
-      and case k.kind when 'wait' then t.exec_status <> 2 else t.exec_status <> 0 or t.waiting_on > 0 end;
+      and case when k.kind in ('wait', 'beat') then t.exec_status <> 2 else t.exec_status <> 0 or t.waiting_on > 0 end;
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,

@@ -21,8 +21,8 @@ begin
     delete from kr_timer k using unnest(due_flows, due_seqs) u(flow, seq)
     where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.due_ts <= clock_timestamp() returning u.flow, u.seq, k.kind
   )
-  select array_agg(g.flow) filter (where g.kind <> 'wait'), array_agg(g.seq) filter (where g.kind <> 'wait'),
-         array_agg(g.flow) filter (where g.kind = 'wait'), array_agg(g.seq) filter (where g.kind = 'wait')
+  select array_agg(g.flow) filter (where g.kind in ('retry', 'sleep')), array_agg(g.seq) filter (where g.kind in ('retry', 'sleep')),
+         array_agg(g.flow) filter (where g.kind in ('wait', 'beat')), array_agg(g.seq) filter (where g.kind in ('wait', 'beat'))
     into due_flows, due_seqs, late_flows, late_seqs from gone g;
   return query with fired as (
     update kr_task_stat t set ready = true, revision = t.revision + 1

@@ -10,6 +10,7 @@ create table kr_wait (
   name          varchar(256),
   fallback      jsonb,
   early         jsonb,
+  beat          float8,
   since_ts      timestamptz  not null default clock_timestamp(),
   primary key (task_flow_id, task_exec_seq, kind)
 );
@@ -17,6 +18,7 @@ comment on table kr_wait is 'what a task at 2 waits for; the reason of the task 
 comment on column kr_wait.token is 'of a callback: whoever knows it may answer; of a sub_execution: its task_flow_id';
 comment on column kr_wait.name is 'of the signal';
 comment on column kr_wait.fallback is 'what is delivered when the time is over; null: a TimeoutError';
+comment on column kr_wait.beat is 'milliseconds: without a sign of life for so long it is over';
 comment on column kr_wait.early is 'what came before the task stood waiting';
 
 create table kr_signal (
@@ -61,7 +63,7 @@ begin
   delete from kr_wait w using unnest(woken_flows, woken_seqs, kinds) u(flow, seq, kind)
     where w.task_flow_id = u.flow and w.task_exec_seq = u.seq and w.kind = u.kind;
   delete from kr_timer k using unnest(woken_flows, woken_seqs) u(flow, seq)
-    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.kind = 'wait';
+    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.kind in ('wait', 'beat');
   perform pg_notify('umbel', json_build_object('pool', u.pool, 'priority', min(u.priority))::text)
     from unnest(pools, priorities) u(pool, priority) group by u.pool;
   perform umbel_wire_undone(undone);
@@ -98,7 +100,7 @@ begin
   return case when flows is null then 0 else umbel_deliver_v1(flows, seqs, messages) end;
 end $$;
 
--- Lets tasks wait that a watcher has just settled so. A wait is {kind, token?, name?, default?}; when its time is over, the default is delivered.
+-- Lets tasks wait that a watcher has just settled so. A wait is {kind, token?, name?, default?, beat?}; when its time is over, the default is delivered.
 create function umbel_wait_v1(watcher int, flows text[], seqs numeric[], attempts int[], timeouts float8[], waits jsonb[])
 returns void language plpgsql
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
@@ -114,14 +116,17 @@ begin
         and t.exec_status = 2 and t.reason = u.wait ->> 'kind' and t.watcher_id = watcher and t.attempt = u.attempt);
   if flows is null then return; end if;
   perform 1 from kr_flow_stat f where f.task_flow_id = any (flows) order by f.task_flow_id for update;
-  insert into kr_wait (task_flow_id, task_exec_seq, kind, token, name, since_ts, fallback)
-    select u.flow, u.seq, u.wait ->> 'kind', coalesce(u.wait ->> 'token', gen_random_uuid()::text), u.wait ->> 'name', since,
+  insert into kr_wait (task_flow_id, task_exec_seq, kind, token, name, since_ts, beat, fallback)
+    select u.flow, u.seq, u.wait ->> 'kind', coalesce(u.wait ->> 'token', gen_random_uuid()::text), u.wait ->> 'name', since, (u.wait ->> 'beat')::float8,
       case when u.wait ? 'default' then jsonb_build_object('value', u.wait -> 'default') end
     from unnest(flows, seqs, waits) u(flow, seq, wait)
-    on conflict (task_flow_id, task_exec_seq, kind) do update set name = excluded.name, fallback = excluded.fallback;
+    on conflict (task_flow_id, task_exec_seq, kind) do update set name = excluded.name, beat = excluded.beat, fallback = excluded.fallback;
   insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts)
     select u.flow, u.seq, 'wait', since + u.timeout * interval '1 millisecond'
     from unnest(flows, seqs, timeouts) u(flow, seq, timeout) where u.timeout is not null
+    union all
+    select u.flow, u.seq, 'beat', since + (u.wait ->> 'beat')::float8 * interval '1 millisecond'
+    from unnest(flows, seqs, waits) u(flow, seq, wait) where u.wait ? 'beat'
     on conflict do nothing;
   perform umbel_match_v1(flows);
   select array_agg(u.flow), array_agg(u.seq), array_agg(w.early) into early_flows, early_seqs, messages
@@ -169,6 +174,38 @@ begin
   return status;
 end $$;
 
+-- Answers for the task whose callback has this token: delivered; kept, when its program has not ended yet; used or ended, when no answer is
+-- taken any more; unknown.
+create function umbel_call_back_v1(of_token text, message jsonb) returns text language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+declare
+  wait record;
+  task record;
+begin
+  select w.task_flow_id flow, w.task_exec_seq seq into wait from kr_wait w where w.token = of_token and w.kind = 'callback';
+  if not found then return 'unknown'; end if;
+  select t.exec_status, t.reason into task from kr_task_stat t where t.task_flow_id = wait.flow and t.task_exec_seq = wait.seq for update;
+  select w.task_flow_id flow, w.task_exec_seq seq, w.early into wait from kr_wait w where w.token = of_token and w.kind = 'callback';
+  if not found then return 'unknown'; end if;
+  if wait.early is not null then return 'used'; end if;
+  if task.exec_status in (3, 9) or (task.exec_status = 2 and task.reason = 'failed') then return 'ended'; end if;
+  if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message || '{"kind": "callback"}']) = 1 then return 'delivered'; end if;
+  update kr_wait w set early = message || '{"kind": "callback"}' where w.token = of_token;
+  return 'kept';
+end $$;
+
+-- A sign of life of whoever works for the task: it has its time between two of them again. False: nobody knows the token.
+create function umbel_beat_v1(of_token text) returns boolean language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+begin
+  update kr_timer k set due_ts = clock_timestamp() + w.beat * interval '1 millisecond'
+    from kr_wait w
+    where w.token = of_token and w.kind = 'callback' and k.task_flow_id = w.task_flow_id and k.task_exec_seq = w.task_exec_seq and k.kind = 'beat';
+  return found or exists (select from kr_wait w where w.token = of_token and w.kind = 'callback');
+end $$;
+
 create function umbel_signalled() returns trigger language plpgsql as $$
 declare
   unknown text;
@@ -188,6 +225,8 @@ create trigger umbel_signalled after insert on kr_signal
 -- Down Migration
 drop trigger umbel_signalled on kr_signal;
 drop function umbel_signalled();
+drop function umbel_beat_v1(text);
+drop function umbel_call_back_v1(text, jsonb);
 drop function umbel_signal_v1(text, text, text, jsonb, text, text);
 drop function umbel_time_out_v1(text[], numeric[]);
 drop function umbel_wait_v1(int, text[], numeric[], int[], float8[], jsonb[]);

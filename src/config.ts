@@ -140,7 +140,7 @@ export const SETTINGS = {
     env: 'POLL_INTERVAL',
     flag: '--poll-interval <duration>',
     default: 5000,
-    description: 'Longest time a watcher sleeps before it looks for tasks.',
+    description: 'Longest time that a watcher or a scheduler sleeps before it looks for work.',
   }),
   lease: setting(duration('500ms', '1h'), {
     env: 'LEASE',
@@ -166,7 +166,7 @@ export const SETTINGS = {
     flag: '--metrics-port <number>',
     defaultText: 'none',
     description:
-      'Port on `HOST` where a watcher serves `/metrics`; the register server has it at its own port.',
+      'Port on `HOST` where a watcher or a scheduler serves `/metrics`; the register server has it at its own port.',
   }),
   logLevel: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), {
     env: 'LOG_LEVEL',

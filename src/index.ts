@@ -3,6 +3,7 @@ export { Type, type Static } from 'typebox';
 export type { Json } from './dag/vocabulary.ts';
 export {
   defineProgram,
+  type Callback,
   type Signal,
   type Context,
   type Program,

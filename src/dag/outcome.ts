@@ -17,6 +17,8 @@ export interface Wait {
   token?: string;
   /** Of the signal. */
   name?: string;
+  /** Of a callback: milliseconds without a sign of life after which it is over. */
+  beat?: number;
   /** Delivered when the time is over; absent: a TimeoutError. */
   default?: Json;
 }

@@ -84,8 +84,9 @@ async function runInThread(pool: Piscina, home: Home, context: Context): Promise
 }
 
 function pickPlain(context: Context): PlainContext {
-  const { params, input, checkpoint, delivered, attempt, idempotencyKey, execution, step } = context;
-  return { params, input, checkpoint, delivered, attempt, idempotencyKey, execution, step };
+  const { params, input, checkpoint, delivered, callback, attempt, idempotencyKey, execution, step } =
+    context;
+  return { params, input, checkpoint, delivered, callback, attempt, idempotencyKey, execution, step };
 }
 
 function readAnswer(answer: IsolatedAnswer): unknown {

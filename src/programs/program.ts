@@ -26,6 +26,12 @@ export interface Signal {
   readonly timedOut: boolean;
 }
 
+/** Where somebody else answers for a task: `POST <url>/complete`, `/fail` or `/heartbeat`, for which nothing but the token is needed. */
+export interface Callback {
+  readonly url: string;
+  readonly token: string;
+}
+
 /** All that a program is told about the attempt it makes. */
 export interface Context<Params = unknown> {
   readonly params: Params;
@@ -38,6 +44,8 @@ export interface Context<Params = unknown> {
   readonly checkpoint: Json;
   /** The signal that the task waited for; null before it came. */
   readonly delivered: Signal | null;
+  /** Where the task is to be answered for once the program has ended; null unless its step says `awaitCallback`. */
+  readonly callback: Callback | null;
   /** 1 for the first attempt. */
   readonly attempt: number;
   /** The same text for every attempt of this task: hand it to services that can drop duplicates. */

@@ -1,9 +1,9 @@
 // Executions of steps that no flow holds: judged like a definition, kept as a version of their own, and shown under one flow id that no
 // flow can have. Called by execute.ts.
 import { UmbelError } from '../errors.ts';
-import type { Definition } from '../sql/definitions.ts';
 import { checkFlow } from './definition/check.ts';
 import { toHeadRow, toRow } from './definition/rows.ts';
+import type { Plannable } from './definition/plan.ts';
 import type { FlowDefinition } from './definition/schema.ts';
 
 /** The flow that such executions show. */
@@ -13,7 +13,7 @@ export const AD_HOC = 'adhoc';
 const OF_FLOWS = ['id', 'maxRunning', 'type', 'cron', 'timezone', 'flowSettings', 'owners', 'concurrency'];
 
 /** The definition of a single execution, whatever `flow` is. Errors: `DEFINITION_INVALID` with every problem. */
-export function defineAdHoc(flow: object, tenant: string): Definition {
+export function defineAdHoc(flow: object, tenant: string): Plannable {
   const given = Object.fromEntries(Object.entries(flow).filter(([key]) => !OF_FLOWS.includes(key)));
   const definition = { ...given, id: 'steps' };
   const { problems, missing } = checkFlow(definition);
@@ -21,7 +21,7 @@ export function defineAdHoc(flow: object, tenant: string): Definition {
   if (all.length > 0) throw new UmbelError('DEFINITION_INVALID', { flow: AD_HOC, problems: all });
   const valid = definition as unknown as FlowDefinition;
   return {
-    ...toHeadRow(valid),
+    settings: toHeadRow(valid).settings,
     flow: AD_HOC,
     // No flow has it: they begin with 1.
     revision: '0',

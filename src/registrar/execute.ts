@@ -4,10 +4,9 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
-import type { Definition } from '../sql/definitions.ts';
 import type { ExecutionEnd } from '../sql/ends.ts';
 import { makeBatcher } from './batch.ts';
-import type { PlanOptions } from './definition/plan.ts';
+import type { Plannable, PlanOptions } from './definition/plan.ts';
 import { judgeFailure, nameFailure } from './failure.ts';
 import type { Register, RegisterRequest } from './register.ts';
 import { canonicalJson } from './version.ts';
@@ -24,7 +23,7 @@ export interface ExecuteRequest {
   idempotencyKey?: string | undefined;
   options?: PlanOptions | undefined;
   /** What to run when no flow has it; see ad-hoc.ts. */
-  definition?: Definition | undefined;
+  definition?: Plannable | undefined;
 }
 
 export interface Execute {

@@ -4,7 +4,7 @@ import type { Json, PlanTask, Step } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import type { Definition, StoredPlan } from '../sql/definitions.ts';
 import { makeBatcher } from './batch.ts';
-import { planDefinition, type PlanOptions } from './definition/plan.ts';
+import { planDefinition, type Plannable, type PlanOptions } from './definition/plan.ts';
 import { judgeFailure, nameFailure } from './failure.ts';
 import { canonicalJson } from './version.ts';
 
@@ -40,7 +40,7 @@ export interface Plans {
   /** Reads, checks and stores. Errors: `FLOW_NOT_FOUND`, `DEFINITION_INVALID` with every problem. */
   load: (flow: string, options?: PlanOptions) => Promise<Plan>;
   /** Of a definition that no flow has; stored for this one use. Errors: `DEFINITION_INVALID`. */
-  make: (definition: Definition, options?: PlanOptions) => Promise<Plan>;
+  make: (definition: Plannable, options?: PlanOptions) => Promise<Plan>;
   forget: (plan: Plan) => void;
 }
 
@@ -118,34 +118,39 @@ async function loadPlans(deps: PlanDeps, wanted: Wanted[]): Promise<(Plan | Erro
 /** With options, the version without them is stored as well: it is the one that people see. */
 async function plan(
   deps: PlanDeps,
-  definition: Definition,
+  definition: Plannable,
   options: PlanOptions | undefined,
 ): Promise<Plan | Error> {
   const { flow, revision, tenant, steps } = definition;
   const variant = variantOf(options);
-  const wanted = variant === '' ? [undefined] : [undefined, options];
   try {
-    let planned;
-    for (const one of wanted) {
-      planned = planDefinition(definition, one);
-      if (Array.isArray(planned)) return new UmbelError('DEFINITION_INVALID', { flow, problems: planned });
-      await nameFailure(deps.storePlan(planned));
-    }
-    const { version, tasks } = planned!;
-    const names = new Set(tasks.map(({ step }) => step));
+    if (variant !== '') await storePlan(deps, definition, undefined);
+    const { version, tasks } = await storePlan(deps, definition, options);
     return {
       flow,
       variant,
       revision,
       version,
       tenant,
-      steps: names,
+      steps: new Set(tasks.map(({ step }) => step)),
       params: paramKeys(steps),
       roots: findRoots(tasks),
     };
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
+}
+
+async function storePlan(
+  deps: PlanDeps,
+  definition: Plannable,
+  options: PlanOptions | undefined,
+): Promise<StoredPlan> {
+  const planned = planDefinition(definition, options);
+  if (Array.isArray(planned))
+    throw new UmbelError('DEFINITION_INVALID', { flow: definition.flow, problems: planned });
+  await nameFailure(deps.storePlan(planned));
+  return planned;
 }
 
 function paramKeys(steps: Step[]): ReadonlySet<string> {

@@ -3,12 +3,11 @@
 import { v7 as makeId } from 'uuid';
 import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
-import type { Definition } from '../sql/definitions.ts';
 import type { Registration, RegistrationAnswer } from '../sql/register.ts';
 import { makeBatcher } from './batch.ts';
 import { judgeFailure, nameFailure } from './failure.ts';
 import { checkRequest } from './overrides.ts';
-import type { PlanOptions } from './definition/plan.ts';
+import type { Plannable, PlanOptions } from './definition/plan.ts';
 import { makePlans, type Plan, type PlanDeps } from './plans.ts';
 
 export interface RegisterRequest {
@@ -24,7 +23,7 @@ export interface RegisterRequest {
   /** What makes its tasks others than those of its flow. */
   options?: PlanOptions | undefined;
   /** What to run when no flow has it; `flow` is what it shows. */
-  definition?: Definition | undefined;
+  definition?: Plannable | undefined;
   /** A second call of the same flow with it gives the execution of the first. */
   idempotencyKey?: string | undefined;
   /** What started it; kept with the execution. */
@@ -46,7 +45,8 @@ export interface RegisterDeps extends PlanDeps {
 
 export type Register = (request: RegisterRequest) => Promise<Registered>;
 
-interface Queued {
+/** A registration, and the plan that it is made from. */
+export interface Queued {
   registration: Registration;
   plan: Plan;
 }
@@ -94,10 +94,15 @@ async function writeBatch(deps: RegisterDeps, batch: Queued[]): Promise<Registra
   return answers;
 }
 
-function findReady(batch: Queued[], answers: RegistrationAnswer[]): Map<string, number> {
+/** For each pool in which a root waits now, the most urgent priority. */
+export function findReady(
+  batch: Queued[],
+  answers: ({ outcome: RegistrationAnswer['outcome'] } | Error)[],
+): Map<string, number> {
   const ready = new Map<string, number>();
   for (const [at, { registration, plan }] of batch.entries()) {
-    if (answers[at]?.outcome !== 'registered') continue;
+    const answer = answers[at];
+    if (answer === undefined || answer instanceof Error || answer.outcome !== 'registered') continue;
     for (const [pool, planned] of plan.roots) {
       const priority = registration.priority ?? planned;
       if (priority < (ready.get(pool) ?? Infinity)) ready.set(pool, priority);
@@ -106,7 +111,7 @@ function findReady(batch: Queued[], answers: RegistrationAnswer[]): Map<string, 
   return ready;
 }
 
-function toRegistration(request: RegisterRequest, plan: Plan): Registration {
+export function toRegistration(request: RegisterRequest, plan: Plan): Registration {
   const { flow, tenant, trigger, input, params, priority, idempotencyKey } = request;
   const { revision, version } = plan;
   const registration: Registration = {

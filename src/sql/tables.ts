@@ -152,7 +152,7 @@ export interface MigrationTable {
 export interface TimerTable {
   task_flow_id: string;
   task_exec_seq: Numeric;
-  kind: 'retry' | 'sleep' | 'wait';
+  kind: 'retry' | 'sleep' | 'wait' | 'beat';
   due_ts: ColumnType<Date, Date | string, Date | string>;
 }
 
@@ -165,6 +165,7 @@ export interface WaitTable {
   name: string | null;
   fallback: JsonColumn<JsonObject | null>;
   early: JsonColumn<JsonObject | null>;
+  beat: number | null;
   since_ts: Defaulted<Date>;
 }
 

@@ -3,8 +3,11 @@ import { Socket } from 'node:net';
 import { Client } from 'pg';
 import type { Database } from './database.ts';
 
-/** Something became ready in a pool (with the most urgent priority of it), or executions of a flow wait for a place. */
-export type Hint = { pool: string; priority: number } | { places: string };
+/**
+ * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, or schedules began,
+ * changed or went on.
+ */
+export type Hint = { pool: string; priority: number } | { places: string } | { schedules: true };
 
 const CHANNEL = 'umbel';
 

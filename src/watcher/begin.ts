@@ -4,14 +4,15 @@ import type { Logger } from '../log.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
+import { waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { LogKeeper } from './log-keeper.ts';
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
+import type { Waker } from '../sql/waker.ts';
 import { openTaskLog, type TaskLog } from './task-log.ts';
-import type { Waker } from './waker.ts';
 
 export interface BeginDeps {
   registry: Registry;
@@ -71,7 +72,7 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome, taskLog:
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   const verdict = judgeAttempt(
-    outcome,
+    waitForCallback(outcome, holding),
     holding.task,
     holding.prepared?.options ?? null,
     deps.registry.get(holding.prepared?.program ?? ''),
@@ -81,13 +82,14 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome, taskLog:
 }
 
 function attemptOf({ task, prepared }: Holding, { log }: TaskLog): Attempt {
-  const { program, step, input } = prepared!;
+  const { program, step, input, callback } = prepared!;
   return {
     program,
     parameters: task.parameters,
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
     delivered: task.delivered,
+    callback,
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },

@@ -3,7 +3,7 @@
 import type { Delivered, Outcome, TaskError } from '../dag/outcome.ts';
 import type { Json, Problem } from '../dag/vocabulary.ts';
 import { ProgramError } from '../programs/program-error.ts';
-import type { Context, Program, ProgramLog, Signal } from '../programs/program.ts';
+import type { Callback, Context, Program, ProgramLog, Signal } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
 import { isLater } from '../programs/later.ts';
 import { isWaiting } from '../programs/wait-for.ts';
@@ -24,6 +24,8 @@ export interface Attempt {
   checkpoint?: Json;
   /** What the task waited for outside. */
   delivered?: Delivered | null;
+  /** Where others answer for the task, when its step awaits that. */
+  callback?: Callback | null;
   /** 1 for the first attempt. */
   attempt: number;
   idempotencyKey: string;
@@ -66,11 +68,11 @@ export async function runTask(
   try {
     const raw = parseParameters(attempt.parameters);
     const program = findProgram(registry, attempt);
-    const params = checkParameters(program, raw);
     const { delivered } = attempt;
     if (delivered?.error) return { kind: 'failed', error: delivered.error, retryable: true };
     if (delivered && delivered.kind !== 'signal')
       return finish(program, delivered.value, limits.resultBytes ?? RESULT_LIMIT);
+    const params = checkParameters(program, raw);
     const context = makeContext(attempt, params, program, stop);
     const result = await runWithin(
       limits.timeout === undefined ? program.timeout : limits.timeout,
@@ -123,6 +125,7 @@ function makeContext(attempt: Attempt, params: unknown, program: Program, stop: 
       return stop.signal;
     },
     checkpoint: attempt.checkpoint ?? null,
+    callback: attempt.callback ?? null,
     delivered: attempt.delivered ? readSignal(attempt.delivered) : null,
     attempt: attempt.attempt,
     idempotencyKey: attempt.idempotencyKey,

@@ -6,8 +6,8 @@ import { admitExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
 import { makeHinter } from '../sql/hinter.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
+import { keepListening } from '../sql/ears.ts';
 import type { Hint } from '../sql/wake.ts';
-import { keepListening } from './ears.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
@@ -22,7 +22,7 @@ import { runTask } from './run.ts';
 import { makeTimekeeper } from './timekeeper.ts';
 import { findTracer, traceExecutions, traceTasks } from './trace.ts';
 import type { OnTurn } from './turn.ts';
-import { makeWaker } from './waker.ts';
+import { makeWaker } from '../sql/waker.ts';
 
 export interface WatcherOptions {
   db: Database;
@@ -42,6 +42,8 @@ export interface WatcherOptions {
   lostLimit?: number;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
+  /** Address under which others reach the register server. */
+  publicUrl?: string;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
 }
@@ -89,6 +91,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
+    if (!('places' in heard)) return;
     admitExecutions(db, [heard.places]).catch((error: unknown) =>
       log.debug({ err: error }, 'admission put off'),
     );
@@ -159,7 +162,7 @@ function makeParts(options: WatcherOptions) {
     ...shared,
     isClosed: () => closing.closed,
   });
-  const prepare = makePrepare(db, registry);
+  const prepare = makePrepare(db, registry, `${options.publicUrl ?? ''}/tasks`);
   const onDelayed = (delay: number) => timekeeper.expect(delay);
   const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext, onDelayed });
   const close = () => {

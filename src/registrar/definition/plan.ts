@@ -14,12 +14,16 @@ export interface PlanOptions extends Selection {
   output?: string | undefined;
 }
 
+/** As much of a definition as executions are made of. */
+export type Plannable = Pick<Definition, 'flow' | 'revision' | 'tenant' | 'settings' | 'steps'>;
+
 /** Its problems when it cannot run. The version is a hash of all that executions are made of. */
-export function planDefinition(definition: Definition, options: PlanOptions = {}): StoredPlan | Problem[] {
+export function planDefinition(definition: Plannable, options: PlanOptions = {}): StoredPlan | Problem[] {
   const { flow, steps, settings } = definition;
   const problems = checkStored(steps, settings);
   if (problems.length > 0) return problems;
-  const content = { flow, steps: steps as unknown as Json, ...(settings === null ? {} : { settings }) };
+  const told = settingsOfExecutions(settings);
+  const content = { flow, steps: steps as unknown as Json, ...(told === null ? {} : { settings: told }) };
   const defaults = applyRetries(asObject(settings?.['defaults']), options);
   const tasks = selectTasks(expand(steps.map((step) => applyDefaults(step, defaults))), options);
   const plain = { version: hashVersion(content), flow, definition: content, tasks };
@@ -34,6 +38,12 @@ export function planDefinition(definition: Definition, options: PlanOptions = {}
 function applyRetries(defaults: JsonObject, { retries }: PlanOptions): JsonObject {
   if (retries === undefined) return defaults;
   return { ...defaults, retry: { ...asObject(defaults['retry']), limit: retries } };
+}
+
+/** How a flow is started is none of an execution's business. */
+function settingsOfExecutions(settings: JsonObject | null): JsonObject | null {
+  const { flowSettings: _, ...told } = settings ?? {};
+  return Object.keys(told).length === 0 ? null : told;
 }
 
 /** A step's own word beats the flow's. */

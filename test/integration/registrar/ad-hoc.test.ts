@@ -3,6 +3,7 @@ import { UmbelClient } from '../../../src/client/client.ts';
 import { silentLogger } from '../../../src/log.ts';
 import { makeApp } from '../../../src/http/app.ts';
 import { pruneExecutions } from '../../../src/sql/prune.ts';
+import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { makeTestRegistrar, type Registering } from '../../support/flows.ts';
 import { startWatcher, stopWatchers } from '../../support/watcher.ts';
@@ -15,7 +16,7 @@ beforeEach(async () => {
   database = await createDatabase();
   registrar = makeTestRegistrar(database.db);
   const log = silentLogger();
-  const app = await makeApp({ ...registrar, log });
+  const app = await makeApp({ ...registrar, schedules: makeSchedules(database.db), log });
   client = new UmbelClient({ url: await app.listen({ port: 0, host: '127.0.0.1' }) });
   close = () => app.close();
 });

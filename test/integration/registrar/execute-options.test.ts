@@ -180,7 +180,7 @@ describe('retries', () => {
     await startWatcher(database.url, [program], { pollInterval: 100 });
     await define({
       id: 'f',
-      defaults: defaults as JsonObject,
+      defaults,
       steps: [{ id: 's', program: 'fail', ...(step as JsonObject) }],
     });
     const id = await start('f', Object.keys(options).length > 0 ? { options } : {});

@@ -191,8 +191,8 @@ describe.each(servers())('on $name', ({ server }) => {
     const id = await register();
     const time = (kind: string) =>
       query(
-        `insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts) values ($1, 1, $2, '2100-01-01Z')
-         on conflict (task_flow_id, task_exec_seq) do update set kind = $2`,
+        `with gone as (delete from kr_timer)
+         insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts) values ($1, 1, $2, '2100-01-01Z')`,
         [id, kind],
       );
     await query(

@@ -1,6 +1,6 @@
 // Listens for hints of other processes, and goes on listening when the connection is lost. Deaf for a while, the poll still finds all.
 import type { Logger } from '../log.ts';
-import { listenForHints, type Hint } from '../sql/wake.ts';
+import { listenForHints, type Hint } from './wake.ts';
 
 const LONGEST_PAUSE = 30_000;
 
