@@ -27,6 +27,8 @@ alter table kr_task_stat
   add column unwired    boolean not null default true,
   add column ready      boolean not null default false,
   add column hold       boolean not null default false,
+  add column limited    boolean not null default false,
+  add column limits     jsonb,
   add column reason     text,
   add column watcher_id integer,
   add column attempt    integer not null default 0,
@@ -43,8 +45,10 @@ comment on column kr_task_stat.version is 'the definition it was registered with
 comment on column kr_task_stat.waiting_on is 'arrivals still needed; null: to be wired at commit';
 comment on column kr_task_stat.unwired is 'inserted by hand, and its transaction has not committed';
 comment on column kr_task_stat.live is 'predecessors that may still arrive unskipped; at 0 the task is skipped';
-comment on column kr_task_stat.ready is 'may be claimed: exactly the rows of the claim index';
+comment on column kr_task_stat.ready is 'may be claimed: exactly the rows of the claim indexes';
 comment on column kr_task_stat.hold is 'paused: neither claimed nor handed over';
+comment on column kr_task_stat.limited is 'claimed only together with slots of its keys, see umbel_take_v1';
+comment on column kr_task_stat.limits is 'the keys that were worked out for it, and their limits';
 comment on column kr_task_stat.reason is 'why 2 or 9';
 comment on column kr_task_stat.attempt is 'times claimed; fences late answers';
 comment on column kr_task_stat.lost is 'times its watcher died; counted apart from retries';
@@ -64,7 +68,9 @@ alter table kr_task_stat set (
 );
 -- Empty but for what a transaction inserts by hand, until it commits.
 create index kr_task_stat_unwired on kr_task_stat (task_flow_id) where unwired;
-create index kr_task_stat_ready on kr_task_stat (pool, task_priority, task_flow_id, task_exec_seq desc) where ready;
+create index kr_task_stat_ready on kr_task_stat (pool, task_priority, task_flow_id, task_exec_seq desc) where ready and not limited;
+-- Empty but for tasks with a limit.
+create index kr_task_stat_limited on kr_task_stat (pool, task_priority, task_flow_id, task_exec_seq desc) where ready and limited;
 
 create table ms_flow (
   task_id     varchar(256) collate "C" primary key,
@@ -106,6 +112,7 @@ create table ms_plan (
   waiting_on    integer      not null,
   live          integer      not null,
   selected      boolean      not null default true,
+  limited       boolean      not null default false,
   options       jsonb,
   primary key (version, task_exec_seq)
 );
@@ -186,13 +193,14 @@ drop table ms_plan;
 drop table ms_flow_version;
 drop table ms_flow;
 drop index kr_task_stat_unwired;
+drop index kr_task_stat_limited;
 drop index kr_task_stat_ready;
 alter table kr_task_stat reset (
   fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor, autovacuum_analyze_scale_factor, autovacuum_vacuum_cost_delay
 );
 alter table kr_task_stat
   drop column version, drop column pool, drop column depends, drop column releases, drop column waiting_on, drop column live,
-  drop column unwired, drop column ready, drop column hold, drop column reason, drop column watcher_id, drop column attempt, drop column lost,
+  drop column unwired, drop column ready, drop column hold, drop column limited, drop column limits, drop column reason, drop column watcher_id, drop column attempt, drop column lost,
   drop column retried, drop column revision, drop column input, drop column result, drop column error, drop column checkpoint, drop column delivered;
 alter table ms_task_definition
   drop column step_id, drop column depends_task_seq, drop column after, drop column before, drop column params,

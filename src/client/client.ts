@@ -31,6 +31,8 @@ export interface ExecuteOptions {
   reverse?: boolean;
   /** The step whose result is that of the execution; default: the last ones'. */
   output?: string;
+  /** How many of its tasks run at once. */
+  concurrency?: number;
   /** How often a failed attempt is tried again in steps that do not say. */
   retries?: number;
   idempotencyKey?: string;

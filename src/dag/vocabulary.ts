@@ -62,6 +62,13 @@ export interface PlanTask {
   live: number;
   /** False: executions of this plan leave it out. */
   selected?: boolean;
+  /** It is claimed together with slots of the keys that its options name. */
+  limited?: boolean;
 }
 
 export const DEFAULT_POOL = 'default';
+
+/** What watchers of a pool are told of when a limited task is ready: one of its own, since most have none to look for. */
+export function limitedLane(pool: string): string {
+  return `limited ${pool}`;
+}

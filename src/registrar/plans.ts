@@ -1,6 +1,6 @@
 // Plans of flows, kept in memory: what register.ts needs to know to register an execution without reading the definition again.
 // Only valid plans are kept. A kept one may be out of date: whoever would refuse a request because of it loads it afresh.
-import type { Json, PlanTask, Step } from '../dag/vocabulary.ts';
+import { type Json, limitedLane, type PlanTask, type Step } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import type { Definition, StoredPlan } from '../sql/definitions.ts';
 import { makeBatcher } from './batch.ts';
@@ -159,9 +159,10 @@ function paramKeys(steps: Step[]): ReadonlySet<string> {
 
 function findRoots(tasks: PlanTask[]): ReadonlyMap<string, number> {
   const roots = new Map<string, number>();
-  for (const { waitingOn, selected, pool, priority } of tasks) {
-    if (waitingOn === 0 && selected !== false)
-      roots.set(pool, Math.min(priority, roots.get(pool) ?? priority));
+  for (const { waitingOn, selected, limited, pool, priority } of tasks) {
+    if (waitingOn > 0 || selected === false) continue;
+    const lane = limited ? limitedLane(pool) : pool;
+    roots.set(lane, Math.min(priority, roots.get(lane) ?? priority));
   }
   return roots;
 }

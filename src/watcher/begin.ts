@@ -56,8 +56,17 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   const taskLog = openTaskLog(deps.logs, deps.log, holding.task);
-  void deps
-    .run(deps.registry, attemptOf(holding, taskLog), limitsOf(holding.prepared?.options ?? null), stop)
+  const { refusal } = holding.task;
+  const running: Promise<RanOutcome> =
+    refusal === undefined
+      ? deps.run(
+          deps.registry,
+          attemptOf(holding, taskLog),
+          limitsOf(holding.prepared?.options ?? null),
+          stop,
+        )
+      : Promise.resolve({ kind: 'failed', error: refusal, retryable: false });
+  void running
     .then((outcome) => settle(deps, holding, outcome, taskLog))
     .then(beginNext)
     .then(() => deps.waker.wake());

@@ -7,6 +7,7 @@ import type { Database } from '../sql/database.ts';
 import { makeHinter } from '../sql/hinter.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
 import { keepListening } from '../sql/ears.ts';
+import { limitedLane } from '../dag/vocabulary.ts';
 import type { Hint } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
@@ -85,6 +86,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   let uncancellable = () => {};
 
   const hint = (hinted: string, priority: number) => {
+    if (hinted === limitedLane(pool)) return loop.limit();
     if (hinted !== pool) return;
     if (position.hint(priority)) loop.hurry();
     else loop.wake();

@@ -17,7 +17,7 @@ const LONGEST_ID = 250;
 const DEFAULT_WAIT = 30_000;
 const LONGEST_WAIT = 300_000;
 /** Options of an execution that this version does not know yet. */
-const LATER = ['timeout', 'concurrency'];
+const LATER = ['timeout'];
 
 const OPTIONS = {
   id: Type.Optional(
@@ -44,6 +44,9 @@ const OPTIONS = {
       minLength: 1,
       description: 'the step whose result is that of the execution; default: the last ones',
     }),
+  ),
+  concurrency: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: 'how many of its tasks run at once' }),
   ),
   retries: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 2_147_483_647, description: 'retries of steps that do not say' }),
@@ -160,8 +163,8 @@ function pickDefinition(body: Static<typeof AdHocBody>): object {
 }
 
 /** Undefined: none, so that nothing is made for it. */
-function pickOptions({ step, reverse, output, retries }: PlanOptions): PlanOptions | undefined {
-  const given = { step, reverse: reverse || undefined, output, retries };
+function pickOptions({ step, reverse, output, retries, concurrency }: PlanOptions): PlanOptions | undefined {
+  const given = { step, reverse: reverse || undefined, output, retries, concurrency };
   return Object.values(given).every((value) => value === undefined) ? undefined : given;
 }
 

@@ -1,7 +1,7 @@
 // A stored definition becomes a version with its plan: what registering an execution copies. Called by plans.ts and flows.ts.
 import { expand } from '../../dag/expand.ts';
 import { type Selection, selectTasks } from '../../dag/select.ts';
-import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import type { Json, JsonObject, PlanTask, Problem, Step } from '../../dag/vocabulary.ts';
 import type { Definition, StoredPlan } from '../../sql/definitions.ts';
 import { hashVersion } from '../version.ts';
 import { checkStored } from './check.ts';
@@ -10,6 +10,8 @@ import { checkStored } from './check.ts';
 export interface PlanOptions extends Selection {
   /** How often a failed attempt is tried again in steps that do not say. */
   retries?: number | undefined;
+  /** How many of its tasks run at once. */
+  concurrency?: number | undefined;
   /** The step whose result is the execution's. */
   output?: string | undefined;
 }
@@ -25,7 +27,8 @@ export function planDefinition(definition: Plannable, options: PlanOptions = {})
   const told = settingsOfExecutions(settings);
   const content = { flow, steps: steps as unknown as Json, ...(told === null ? {} : { settings: told }) };
   const defaults = applyRetries(asObject(settings?.['defaults']), options);
-  const tasks = selectTasks(expand(steps.map((step) => applyDefaults(step, defaults))), options);
+  const selected = selectTasks(expand(steps.map((step) => applyDefaults(step, defaults))), options);
+  const tasks = selected.map((task) => limitTask(task, options));
   const plain = { version: hashVersion(content), flow, definition: content, tasks };
   const execute = JSON.parse(JSON.stringify(options)) as JsonObject;
   if (Object.keys(execute).length === 0) return plain;
@@ -45,6 +48,16 @@ function settingsOfExecutions(settings: JsonObject | null): JsonObject | null {
   const { flowSettings: _, ...told } = settings ?? {};
   return Object.keys(told).length === 0 ? null : told;
 }
+
+/** What has a limit is claimed with its slots. */
+function limitTask(task: PlanTask, { concurrency }: PlanOptions): PlanTask {
+  const ofExecution = concurrency === undefined ? {} : { executionConcurrency: concurrency };
+  const options: JsonObject = { ...task.options, ...ofExecution };
+  const limited = LIMITING.some((key) => options[key] !== undefined);
+  return limited ? { ...task, options, limited } : task;
+}
+
+const LIMITING = ['concurrency', 'rate', 'executionConcurrency'] as const;
 
 /** A step's own word beats the flow's. */
 function applyDefaults(step: Step, { priority, pool, ...defaults }: JsonObject): Step {

@@ -32,6 +32,8 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.timeout',
   'steps.timeout.attempt',
   'steps.allowFail',
+  'steps.concurrency',
+  'steps.rate',
   'steps.conditions',
   'steps.edgeIds',
   'steps.credentials_id',
