@@ -6,6 +6,7 @@ import { dense } from './shapes/dense.ts';
 import { fan } from './shapes/fan.ts';
 import { flat } from './shapes/flat.ts';
 import { growth } from './shapes/growth.ts';
+import { hooks } from './shapes/hooks.ts';
 import { http } from './shapes/http.ts';
 import { idle } from './shapes/idle.ts';
 import { latency } from './shapes/latency.ts';
@@ -15,6 +16,7 @@ import { oldSnapshot } from './shapes/old-snapshot.ts';
 import { priority } from './shapes/priority.ts';
 import { random } from './shapes/random.ts';
 import { realWork } from './shapes/real-work.ts';
+import { schedules } from './shapes/schedules.ts';
 
 export const SHAPES: Shape[] = [
   flat,
@@ -25,11 +27,13 @@ export const SHAPES: Shape[] = [
   dense,
   bulk,
   http,
+  hooks,
   latency,
   priority,
   oldSnapshot,
   growth,
   many,
+  schedules,
   realWork,
   idle,
 ];

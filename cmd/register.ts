@@ -18,7 +18,16 @@ export function registerCommand(): Command {
       'put the flow "example" in an empty database; its last step posts to this address',
     )
     .action(guarded(runRegister));
-  return addSettings(command, ['host', 'port', 'publicUrl', 'auth', 'insecure']);
+  return addSettings(command, [
+    'host',
+    'port',
+    'publicUrl',
+    'auth',
+    'insecure',
+    'outboundAllow',
+    'startTimeout',
+    'pollInterval',
+  ]);
 }
 
 interface RegisterFlags {

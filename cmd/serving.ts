@@ -9,10 +9,14 @@ import { makeRegistrar } from '../src/registrar/registrar.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
 import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
+import { makeOwnReconciler } from './reconciling.ts';
+import { startHooks } from './hooks.ts';
 import type { Base } from './service.ts';
 
 export interface RegisterServer {
   address: string;
+  /** Tasks of these executions ended in this process. */
+  hear: (executions: string[]) => void;
   stop: () => Promise<void>;
 }
 
@@ -28,18 +32,31 @@ export async function startRegisterServer(
     wakeOwn(pool, priority);
     hinter.hint(pool, priority);
   };
-  const registrar = makeRegistrar({ db, wake });
+  const reconciler = makeOwnReconciler(base);
+  const registrar = makeRegistrar({ db, wake, onMoving: reconciler.wake });
+  const register = countRegistrations(metrics.registry, registrar.register);
+  const hooks = startHooks(base, { ...registrar, register }, metrics);
   const app = await makeApp({
     ...registrar,
     schedules: makeSchedules(db),
-    register: countRegistrations(metrics.registry, registrar.register),
+    register,
+    hooks,
     readMetrics: metrics.read,
     observeRequest: addRequestMetrics(metrics.registry),
     hosts: ownHosts(settings),
     log,
   });
   const address = await serve(app, settings);
-  return { address, stop: () => stopServing(app) };
+  reconciler.start();
+  return {
+    address,
+    hear: hooks.hear,
+    async stop() {
+      await stopServing(app);
+      await hooks.stop();
+      await reconciler.stop();
+    },
+  };
 }
 
 /** While everybody on this machine may use it, no other name may lead to it. */

@@ -6,7 +6,7 @@ create table kr_wait (
   task_flow_id  varchar(256) collate "C" not null,
   task_exec_seq numeric      not null,
   kind          text         not null check (kind in ('signal', 'callback', 'sub_execution')),
-  token         text         not null default gen_random_uuid()::text unique,
+  token         text         not null default gen_random_uuid()::text,
   name          varchar(256),
   fallback      jsonb,
   early         jsonb,
@@ -14,6 +14,7 @@ create table kr_wait (
   since_ts      timestamptz  not null default clock_timestamp(),
   primary key (task_flow_id, task_exec_seq, kind)
 );
+create unique index kr_wait_token on kr_wait (token);
 comment on table kr_wait is 'what a task at 2 waits for; the reason of the task says which';
 comment on column kr_wait.token is 'of a callback: whoever knows it may answer; of a sub_execution: its task_flow_id';
 comment on column kr_wait.name is 'of the signal';
@@ -206,6 +207,103 @@ begin
   return found or exists (select from kr_wait w where w.token = of_token and w.kind = 'callback');
 end $$;
 
+-- A hand decided otherwise: the task waits no longer. What it started and has not seen the end of is aborted.
+create function umbel_wait_no_more(execution text, seq numeric, unfinished boolean) returns void language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+declare
+  child text;
+begin
+  for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
+      returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
+    continue when child is null;
+    update kr_flow_stat f set flow_status = 'aborted' where f.task_flow_id = child and f.flow_status in ('open', 'paused');
+  end loop;
+end $$;
+
+-- The end of an execution, or its deletion, goes to the task that waits for it, in the same transaction.
+create function umbel_child_ended() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+declare
+  child constant text := old.task_flow_id;
+  message constant jsonb := jsonb_build_object('kind', 'sub_execution', 'execution', child);
+  wait record;
+begin
+  select w.task_flow_id flow, w.task_exec_seq seq into wait from kr_wait w where w.token = child and w.kind = 'sub_execution' and w.early is null;
+  if not found then return null; end if;
+  perform 1 from kr_task_stat t where t.task_flow_id = wait.flow and t.task_exec_seq = wait.seq for update;
+  if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message]) = 0 then
+    update kr_wait w set early = message where w.token = child and w.kind = 'sub_execution';
+  end if;
+  return null;
+end $$;
+
+create trigger umbel_child_ended after update of flow_status on kr_flow_stat for each row
+  when (new.parent_flow_id is not null and new.flow_status <> old.flow_status
+    and new.flow_status in ('success', 'failed', 'aborted', 'compensation_failed'))
+  execute function umbel_child_ended();
+create trigger umbel_child_deleted after delete on kr_flow_stat for each row
+  when (old.parent_flow_id is not null) execute function umbel_child_ended();
+
+-- Deadlines of executions, as kr_flow_stat.deadline_ts has them.
+create function umbel_deadline() returns trigger language plpgsql as $$
+begin
+  if new.deadline_ts is null or new.finished_ts is not null then
+    delete from kr_timer k where k.task_flow_id = new.task_flow_id and k.kind = 'deadline';
+  else
+    insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts) values (new.task_flow_id, -1, 'deadline', new.deadline_ts)
+      on conflict (task_flow_id, task_exec_seq, kind) do update set due_ts = excluded.due_ts;
+  end if;
+  return null;
+end $$;
+
+create trigger umbel_deadline_set after insert on kr_flow_stat for each row
+  when (new.deadline_ts is not null) execute function umbel_deadline();
+create trigger umbel_deadline_changed after update on kr_flow_stat for each row
+  when (coalesce(new.deadline_ts, old.deadline_ts) is not null
+    and (new.deadline_ts is distinct from old.deadline_ts or (new.finished_ts is null) <> (old.finished_ts is null)))
+  execute function umbel_deadline();
+
+-- Fails an execution whose deadline is over: all that could still move, here and in what it started.
+create function umbel_expire_v1(execution text) returns void language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+declare
+  failure constant jsonb := '{"name": "DeadlineError", "message": "the execution did not end before its deadline"}';
+begin
+  perform umbel_lock_executions(umbel_family(array[execution]));
+  delete from kr_timer k where k.task_flow_id = execution and k.kind = 'deadline' and k.due_ts <= clock_timestamp();
+  if not found then return; end if;
+  perform 1 from kr_flow_stat f where f.task_flow_id = execution and f.flow_status in ('open', 'paused');
+  if not found then return; end if;
+  delete from kr_timer k where k.task_flow_id = execution;
+  delete from kr_wait w where w.task_flow_id = execution;
+  update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
+      finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
+    where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
+  update kr_flow_stat f set error = failure where f.task_flow_id = execution;
+  update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
+  update kr_flow_stat f set flow_status = 'open' where f.task_flow_id = execution and f.flow_status = 'paused';
+  perform umbel_wire(execution);
+end $$;
+
+-- Keeps what running programs of a watcher left for the next attempt, but for rows that somebody keeps locked. Answers what it kept, by position.
+create function umbel_checkpoint_v1(watcher int, flows text[], seqs numeric[], attempts int[], checkpoints jsonb[]) returns setof int language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+begin
+  return query with free as materialized (
+    select u.*, k.tid from unnest(flows, seqs, attempts, checkpoints) with ordinality u(flow, seq, attempt, checkpoint, ordinal)
+    cross join lateral (
+      select t.ctid tid from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt for no key update skip locked) k
+  )
+  update kr_task_stat t set checkpoint = f.checkpoint, revision = t.revision + 1
+    from free f where t.ctid = f.tid
+    returning f.ordinal::int - 1;
+end $$;
+
 create function umbel_signalled() returns trigger language plpgsql as $$
 declare
   unknown text;
@@ -225,6 +323,15 @@ create trigger umbel_signalled after insert on kr_signal
 -- Down Migration
 drop trigger umbel_signalled on kr_signal;
 drop function umbel_signalled();
+drop function umbel_checkpoint_v1(int, text[], numeric[], int[], jsonb[]);
+drop function umbel_expire_v1(text);
+drop trigger umbel_deadline_changed on kr_flow_stat;
+drop trigger umbel_deadline_set on kr_flow_stat;
+drop function umbel_deadline();
+drop trigger umbel_child_deleted on kr_flow_stat;
+drop trigger umbel_child_ended on kr_flow_stat;
+drop function umbel_child_ended();
+drop function umbel_wait_no_more(text, numeric, boolean);
 drop function umbel_beat_v1(text);
 drop function umbel_call_back_v1(text, jsonb);
 drop function umbel_signal_v1(text, text, text, jsonb, text, text);

@@ -154,6 +154,12 @@ export const SETTINGS = {
     default: 30_000,
     description: 'Time that running tasks get after SIGTERM.',
   }),
+  startTimeout: setting(duration('1s', '1h'), {
+    env: 'START_TIMEOUT',
+    flag: '--start-timeout <duration>',
+    default: 60_000,
+    description: 'A flow whose components are not ready that long after its start has failed.',
+  }),
   retention: setting(durationOr('never', '1m', '3650d'), {
     env: 'RETENTION',
     flag: '--retention <duration>',

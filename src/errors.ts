@@ -1,13 +1,8 @@
 // The catalogue of errors: every failure that reaches a person, with its HTTP status and its sentence.
 // Everybody throws `UmbelError`; http/ maps it to an answer, cmd/ to one line and an exit code.
 import type { Problem } from './dag/vocabulary.ts';
-
-interface Entry<D> {
-  status: number;
-  message: (details: D) => string;
-}
-
-const entry = <D>(status: number, message: (details: D) => string): Entry<D> => ({ status, message });
+import { entry, type Entry } from './error-entry.ts';
+import { HOOK_ERRORS } from './hook-errors.ts';
 
 export const ERRORS = {
   CONFIG_INVALID: entry(500, (d: { problems: string[] }) => lines('Bad settings', d.problems)),
@@ -66,6 +61,24 @@ export const ERRORS = {
     409,
     (d: { flow: string; status: string }) => `Flow is not inactive. Current status: ${d.status}`,
   ),
+  COMPONENT_NOT_FOUND: entry(404, (d: { component: string }) => `No component has the id "${d.component}".`),
+  COMPONENT_EXISTS: entry(
+    409,
+    (d: { component: string }) => `There is a component "${d.component}" already: choose another id.`,
+  ),
+  COMPONENT_INVALID: entry(400, (d: { problems: Problem[] }) =>
+    lines('The component is not valid', d.problems.map(problemLine)),
+  ),
+  COMPONENT_NOT_INACTIVE: entry(
+    409,
+    (d: { component: string; status: string }) =>
+      `The component "${d.component}" is ${d.status}: stop it first.`,
+  ),
+  COMPONENT_NOT_GLOBAL: entry(
+    409,
+    (d: { component: string }) =>
+      `The component "${d.component}" is not global: it starts and stops with its flows.`,
+  ),
   FLOW_INVALID: entry(400, (d: { flow?: string | undefined; problems: Problem[] }) =>
     lines('The flow is not valid', d.problems.map(problemLine)),
   ),
@@ -88,6 +101,16 @@ export const ERRORS = {
     409,
     (d: { execution: string; step: string }) =>
       `The task "${d.step}" of the execution "${d.execution}" has finished, so there is nothing to skip.`,
+  ),
+  NOT_FINISHED: entry(
+    409,
+    (d: { execution: string; step: string; state: string }) =>
+      `The task "${d.step}" of the execution "${d.execution}" has not finished: ${d.state}.`,
+  ),
+  TASK_FAILED: entry(
+    422,
+    (d: { execution: string; step: string; reason: string }) =>
+      `The task "${d.step}" of the execution "${d.execution}" failed: ${d.reason}`,
   ),
   STEP_NOT_FOUND: entry(
     404,
@@ -118,6 +141,9 @@ export const ERRORS = {
   DEFINITION_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
     lines(`The definition of "${d.flow}" is not valid`, d.problems.map(problemLine)),
   ),
+  INPUT_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
+    lines(`The input does not fit the inputSchema of "${d.flow}"`, d.problems.map(problemLine)),
+  ),
   BODY_MALFORMED: entry(400, (d: { reason: string }) => `The request body cannot be read: ${d.reason}.`),
   BODY_INVALID: entry(400, (d: { problems: Problem[] }) =>
     lines('The request body is not valid', d.problems.map(problemLine)),
@@ -127,9 +153,15 @@ export const ERRORS = {
   ),
   PATH_INVALID: entry(400, (d: { reason: string }) => `The path cannot be read: ${d.reason}.`),
   BODY_TOO_LARGE: entry(413, (d: { limit: number }) => `The request body is larger than ${d.limit} bytes.`),
+  BODY_SLOW: entry(408, (d: { seconds: number }) => `The request body did not arrive within ${d.seconds} s.`),
   MEDIA_TYPE_UNSUPPORTED: entry(
     415,
-    (d: { mediaType: string }) => `Cannot read a body of type "${d.mediaType}": send application/json.`,
+    (d: { mediaType: string; known?: string }) =>
+      `Cannot read a body of type "${d.mediaType}": send ${d.known ?? 'application/json'}.`,
+  ),
+  HEADER_INVALID: entry(
+    400,
+    (d: { header: string; reason: string }) => `The header ${d.header} ${d.reason}.`,
   ),
   METHOD_NOT_ALLOWED: entry(
     405,
@@ -151,6 +183,7 @@ export const ERRORS = {
     503,
     (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
   ),
+  ...HOOK_ERRORS,
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),
 } as const;

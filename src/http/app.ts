@@ -3,6 +3,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registrar } from '../registrar/registrar.ts';
+import type { Hooks } from '../triggers/hooks.ts';
 import type { Schedules } from '../triggers/schedules.ts';
 import { UmbelError } from '../errors.ts';
 import { makeErrorHandler } from './errors.ts';
@@ -26,6 +27,7 @@ export interface HttpLog {
 }
 
 export interface AppDeps extends Registrar {
+  hooks: Hooks;
   schedules: Schedules;
   log: HttpLog;
   /** The metrics of the process, in Prometheus's text form. Default: none. */

@@ -15,6 +15,9 @@ export type Permission =
   | 'flows.write'
   | 'flows.control'
   | 'flows.bulk'
+  | 'components.read'
+  | 'components.write'
+  | 'components.control'
   | 'metrics.read';
 
 /** Who asks. The tenant comes from here alone, never from what was sent. */
@@ -40,6 +43,10 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'GET /docs/static/swagger-initializer.js': 'docs',
   'GET /docs/static/*': 'docs',
   'POST /register/*': 'executions.start',
+  'GET /hook/:flow': 'public',
+  'POST /hook/:flow': 'public',
+  'GET /hook/:flow/*': 'public',
+  'POST /hook/:flow/*': 'public',
   'GET /flows': 'flows.read',
   'POST /flows': 'flows.write',
   'PATCH /flows/bulk': 'flows.bulk',
@@ -47,6 +54,17 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'PATCH /flows/:flow': 'flows.write',
   'PUT /flows/:flow': 'flows.write',
   'DELETE /flows/:flow': 'flows.write',
+  'POST /flows/:flow/start': 'flows.control',
+  'POST /flows/:flow/stop': 'flows.control',
+  'POST /flows/multiple/start': 'flows.control',
+  'POST /flows/multiple/stop': 'flows.control',
+  'GET /components': 'components.read',
+  'POST /components': 'components.write',
+  'GET /components/:component': 'components.read',
+  'PATCH /components/:component': 'components.write',
+  'DELETE /components/:component': 'components.write',
+  'POST /components/global/:component/start': 'components.control',
+  'POST /components/global/:component/stop': 'components.control',
   'GET /flows/:flow/steps': 'flows.read',
   'POST /flows/:flow/steps': 'flows.write',
   'PUT /flows/:flow/steps/:step': 'flows.write',
@@ -62,6 +80,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'GET /executions': 'executions.read',
   'GET /executions/:id': 'executions.read',
   'GET /executions/:id/tasks/:step/logs': 'executions.read',
+  'GET /executions/:id/tasks/:step/result': 'executions.read',
   'POST /executions/:id/pause': 'executions.control',
   'POST /executions/:id/resume': 'executions.control',
   'POST /executions/:id/abort': 'executions.control',

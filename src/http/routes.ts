@@ -1,4 +1,6 @@
 // All routes of the application, one file a resource. Called by app.ts.
+import { addComponentRoutes } from './routes/components.ts';
+import { addLifeCycleRoutes } from './routes/life-cycle.ts';
 import type { App, AppDeps } from './app.ts';
 import { addCallbackRoutes } from './routes/callbacks.ts';
 import { addControlRoutes } from './routes/control.ts';
@@ -9,6 +11,7 @@ import { addExecutionRoutes } from './routes/executions.ts';
 import { addFlowRepositoryRoutes } from './routes/flow-repository.ts';
 import { addFlowRoutes } from './routes/flows.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addHookRoutes } from './routes/hooks.ts';
 import { addLogRoutes } from './routes/logs.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
@@ -17,9 +20,12 @@ import { addScheduleRoutes } from './routes/schedule.ts';
 export async function addRoutes(app: App, deps: AppDeps): Promise<void> {
   await addDocs(app);
   addRegisterRoute(app, deps);
+  addHookRoutes(app, deps);
   addFlowRoutes(app, deps);
   addScheduleRoutes(app, deps);
   addFlowRepositoryRoutes(app, deps);
+  addLifeCycleRoutes(app, deps);
+  addComponentRoutes(app, deps);
   addExecuteRoutes(app, deps);
   addExecutionRoutes(app, deps);
   addLogRoutes(app, deps);

@@ -3,12 +3,13 @@
 import { inspect } from 'node:util';
 import type { MessagePort } from 'node:worker_threads';
 import { writeThrown } from './isolate-error.ts';
-import type { IsolatedAnswer, IsolatedTask, LogLine } from './isolate.ts';
+import type { Json } from '../dag/vocabulary.ts';
+import type { Beat, IsolatedAnswer, IsolatedTask, LogLine } from './isolate.ts';
 import { isLater } from './later.ts';
 import { describeOmitted, LINE_SIZE, LOG_LINES, LOG_SIZE } from './log-limits.ts';
 import { isWaiting } from './wait-for.ts';
 import { ProgramError } from './program-error.ts';
-import { isProgram, type Program, type ProgramLog } from './program.ts';
+import { isProgram, type Context, type Program, type ProgramLog } from './program.ts';
 import { resolvePackage } from './resolve-package.ts';
 import { shorten } from './storable.ts';
 
@@ -24,7 +25,7 @@ export default async function runIsolated(task: IsolatedTask): Promise<IsolatedA
   const { log, close } = makeLog(task.lines);
   try {
     const program = await findProgram(task);
-    const result = await program.run({ ...task.context, log, signal: never });
+    const result = await program.run({ ...task.context, log, signal: never, heartbeat: makeHeartbeat(task) });
     if (isWaiting(result)) {
       const { wait, timeout, checkpoint } = result;
       return { text: writeResult(checkpoint), wait: { wait, timeout } };
@@ -44,6 +45,11 @@ async function findProgram({ home }: IsolatedTask): Promise<Program> {
   const program = exports[home.exported];
   if (isProgram(program)) return program;
   throw new Error(`${home.module} no longer exports a program as ${home.exported}: restart the watcher`);
+}
+
+function makeHeartbeat({ lines }: IsolatedTask): Context['heartbeat'] {
+  return (checkpoint?: Json) =>
+    lines.postMessage({ beat: checkpoint === undefined ? {} : { checkpoint } } satisfies Beat);
 }
 
 /** Sends no more than is kept, or a program that logs without end would fill the memory of the watcher. */

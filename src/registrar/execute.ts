@@ -24,6 +24,8 @@ export interface ExecuteRequest {
   options?: PlanOptions | undefined;
   /** What to run when no flow has it; see ad-hoc.ts. */
   definition?: Plannable | undefined;
+  /** Milliseconds that it may take. */
+  timeout?: number | undefined;
 }
 
 export interface Execute {
@@ -94,18 +96,15 @@ function refuseKey(execution: string): UmbelError {
 }
 
 function toRegistration(request: ExecuteRequest, trigger: Json): RegisterRequest {
-  const { flow, tenant, input, params, priority, idempotencyKey, options, definition } = request;
-  return { flow, tenant, input, params, priority, idempotencyKey, options, definition, trigger };
+  const { flow, tenant, input, params, priority, idempotencyKey, timeout, options, definition } = request;
+  return { flow, tenant, input, params, priority, idempotencyKey, timeout, options, definition, trigger };
 }
 
-function hashRequest({ flow, tenant, input, params, priority, options, definition }: ExecuteRequest): string {
+function hashRequest({ flow, tenant, input, params, priority, ...rest }: ExecuteRequest): string {
+  const { options, definition, timeout } = rest;
   const given = { input: input ?? null, params: params ?? null, priority: priority ?? null };
-  const content = {
-    flow,
-    tenant,
-    ...given,
-    ...(JSON.parse(JSON.stringify({ options, definition })) as JsonObject),
-  };
+  const more = JSON.parse(JSON.stringify({ options, definition, timeout })) as JsonObject;
+  const content = { flow, tenant, ...given, ...more };
   return createHash('sha256').update(canonicalJson(content)).digest('base64url');
 }
 

@@ -1,6 +1,7 @@
 // Plans of flows, kept in memory: what register.ts needs to know to register an execution without reading the definition again.
 // Only valid plans are kept. A kept one may be out of date: whoever would refuse a request because of it loads it afresh.
-import { type Json, limitedLane, type PlanTask, type Step } from '../dag/vocabulary.ts';
+import { parseDuration } from '../dag/duration.ts';
+import { type Json, type JsonObject, limitedLane, type PlanTask, type Step } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import type { Definition, StoredPlan } from '../sql/definitions.ts';
 import { makeBatcher } from './batch.ts';
@@ -18,10 +19,14 @@ export interface Plan {
   tenant: string;
   /** Names of its steps. */
   steps: ReadonlySet<string>;
+  /** Milliseconds that an execution may take; null: no limit. */
+  deadline: number | null;
   /** Keys of the parameters of all its steps. */
   params: ReadonlySet<string>;
   /** For each pool in which a root waits, the most urgent priority of those. */
   roots: ReadonlyMap<string, number>;
+  /** What the input has to fit; null: anything does. */
+  inputSchema: JsonObject | null;
 }
 
 export interface PlanDeps {
@@ -121,7 +126,7 @@ async function plan(
   definition: Plannable,
   options: PlanOptions | undefined,
 ): Promise<Plan | Error> {
-  const { flow, revision, tenant, steps } = definition;
+  const { flow, revision, tenant, steps, settings } = definition;
   const variant = variantOf(options);
   try {
     if (variant !== '') await storePlan(deps, definition, undefined);
@@ -132,6 +137,8 @@ async function plan(
       revision,
       version,
       tenant,
+      deadline: parseDuration(settings?.['deadline']) || null,
+      inputSchema: (settings?.['inputSchema'] ?? null) as JsonObject | null,
       steps: new Set(tasks.map(({ step }) => step)),
       params: paramKeys(steps),
       roots: findRoots(tasks),

@@ -4,7 +4,9 @@ import { readDefinition, readDefinitions, storePlan } from '../sql/definitions.t
 import { listExecutions, readExecution } from '../sql/executions.ts';
 import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
+import { sendHint } from '../sql/wake.ts';
 import { registerSurely } from '../sql/register-surely.ts';
+import { readTaskResult } from '../sql/results.ts';
 import { makeRerunMany, type RerunMany } from './bulk.ts';
 import { type Callbacks, makeCallbacks } from './callbacks.ts';
 import { type Control, makeControl } from './control.ts';
@@ -13,7 +15,10 @@ import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
 import { type LogReader, makeLogReader } from './logs.ts';
 import { findUnreadiness } from './readiness.ts';
+import { type Components, makeComponents } from './components/components.ts';
+import { type LifeCycle, makeLifeCycle } from './life-cycle/start-stop.ts';
 import { type FlowRepository, makeFlowRepository } from './repository/repository.ts';
+import { makeReadResult, type ReadResult } from './results.ts';
 import { makeRegister, type Register, type RegisterDeps } from './register.ts';
 
 export interface Registrar {
@@ -21,16 +26,31 @@ export interface Registrar {
   execute: Execute;
   executions: ExecutionReader;
   logs: LogReader;
+  readResult: ReadResult;
   control: Control;
   callbacks: Callbacks;
   rerunMany: RerunMany;
   flows: Flows;
   flowRepository: FlowRepository;
+  lifeCycle: LifeCycle;
+  components: Components;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
   findUnreadiness: () => Promise<string | null>;
 }
 
-export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['wake'] }): Registrar {
+export interface RegistrarDeps {
+  db: Database;
+  wake: RegisterDeps['wake'];
+  /** Told that something starts or stops: a reconciler of this process need not wait for its poll. */
+  onMoving?: (() => void) | undefined;
+}
+
+export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): Registrar {
+  const onMoving = () => {
+    wakeOwn?.();
+    // Only a hint: reconcilers look by themselves.
+    sendHint(db, { moving: true }).catch(() => {});
+  };
   const register = makeRegister({
     readDefinitions: (flows) => readDefinitions(db, flows),
     storePlan: (plan) => storePlan(db, plan),
@@ -52,10 +72,13 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
     }),
     logs: makeLogReader(db),
     flowRepository: makeFlowRepository(db),
+    lifeCycle: makeLifeCycle(db, onMoving),
+    components: makeComponents(db, onMoving),
     control: makeControl(db),
     callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
+    readResult: makeReadResult((which) => readTaskResult(db.kysely, which)),
     executions: makeExecutionReader({
       listExecutions: (filter) => listExecutions(db.kysely, filter),
       readExecution: (which) => readExecution(db.kysely, which),

@@ -135,7 +135,7 @@ const STORE = `
   with stored as (
     insert into ms_flow_version (version, task_id, definition, base, output) values ($1, $2, $3, $5, $6) on conflict do nothing returning version
   )
-  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, releases, waiting_on, live, selected, limited, options)
-  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.releases, t."waitingOn", t.live, coalesce(t.selected, true), coalesce(t.limited, false), t.options
+  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, edges, need, releases, wire_on, waiting_on, live, selected, limited, options)
+  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.edges, t.need, t.releases, t."wireOn", t."waitingOn", t.live, coalesce(t.selected, true), coalesce(t.limited, false), t.options
   from stored s, json_to_recordset($4::json) t("execSeq" numeric, seq numeric, step text, program text, priority numeric, pool text, params json,
-    depends numeric[], releases numeric[], "waitingOn" int, live int, selected boolean, limited boolean, options jsonb)`;
+    depends numeric[], edges text[], need int, releases numeric[], "wireOn" smallint, "waitingOn" int, live int, selected boolean, limited boolean, options jsonb)`;

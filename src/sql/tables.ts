@@ -115,6 +115,7 @@ export interface FlowStatTable {
   input: JsonColumn<Json>;
   output: JsonColumn<Json>;
   error: JsonColumn<JsonObject | null>;
+  reply: JsonColumn<JsonObject | null>;
   parent_flow_id: string | null;
   parent_exec_seq: string | null;
   idempotency_key: string | null;
@@ -152,7 +153,7 @@ export interface MigrationTable {
 export interface TimerTable {
   task_flow_id: string;
   task_exec_seq: Numeric;
-  kind: 'retry' | 'sleep' | 'wait' | 'beat';
+  kind: 'retry' | 'sleep' | 'wait' | 'beat' | 'deadline';
   due_ts: ColumnType<Date, Date | string, Date | string>;
 }
 

@@ -4,12 +4,22 @@ import { Client } from 'pg';
 import type { Database } from './database.ts';
 
 /**
- * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, or schedules began,
- * changed or went on.
+ * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, schedules began,
+ * changed or went on, a flow or a component starts or stops, or components changed. On the channel of webhooks: the hook of a flow
+ * opened, closed or changed, or an execution answered its caller.
  */
-export type Hint = { pool: string; priority: number } | { places: string } | { schedules: true };
+export type Hint =
+  | { pool: string; priority: number }
+  | { places: string }
+  | { schedules: true }
+  | { moving: true }
+  | { components: true }
+  | { hook: string }
+  | { reply: string };
 
 const CHANNEL = 'umbel';
+/** Where register servers hear of webhooks. */
+export const HOOKS = 'umbel_hooks';
 
 export async function sendHint(db: Database, hint: Hint): Promise<void> {
   await db.pool.query({
@@ -27,6 +37,7 @@ export async function listenForHints(
   url: string,
   onHint: (hint: Hint) => void,
   onEnd: (error?: Error) => void,
+  channel = CHANNEL,
 ): Promise<() => Promise<void>> {
   const socket = new Socket();
   const client = new Client({
@@ -43,7 +54,7 @@ export async function listenForHints(
   });
   client.on('error', onEnd);
   await client.connect();
-  await client.query(`listen ${CHANNEL}`);
+  await client.query(`listen ${channel}`);
   client.on('end', () => onEnd());
   return async () => {
     const cut = setTimeout(() => socket.destroy(), GOODBYE);

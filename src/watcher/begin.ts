@@ -1,20 +1,29 @@
 // Begins held tasks up to the number of workers, and turns their outcomes into records for the next turn.
 import type { Json } from '../dag/vocabulary.ts';
 import type { Logger } from '../log.ts';
+import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
-import { waitForCallback } from './callbacks.ts';
+import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
+import { type ChildDeps, startChild } from './children.ts';
+import { type Heartbeats, watchSilence } from './heartbeats.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { LogKeeper } from './log-keeper.ts';
-import type { runTask, Attempt, RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
+import type { Attempt } from './run.ts';
+import type { RunAttempt } from './run-attempt.ts';
+import type { AttemptData } from './task-data.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
-import { makeStop } from './stop.ts';
+import { makeStop, type Stop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
 import { openTaskLog, type TaskLog } from './task-log.ts';
 
-export interface BeginDeps {
+/** The value of a secret; undefined: there is none. */
+export type FindSecret = (name: string) => string | undefined;
+
+export interface BeginDeps extends ChildDeps {
   registry: Registry;
   holdings: Holdings;
   ahead: Ahead;
@@ -23,8 +32,10 @@ export interface BeginDeps {
   log: Logger;
   /** Keeps what programs log. */
   logs: LogKeeper;
-  /** `runTask`, or what wraps it. */
-  run: typeof runTask;
+  /** `runAttempt`, or what wraps it. */
+  run: RunAttempt;
+  findSecret: FindSecret;
+  heartbeats: Heartbeats;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
 }
@@ -55,19 +66,14 @@ export function makeBegin(deps: BeginDeps): () => void {
 function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
+  watchSilence(holding);
   const taskLog = openTaskLog(deps.logs, deps.log, holding.task);
-  const { refusal } = holding.task;
-  const running: Promise<RanOutcome> =
-    refusal === undefined
-      ? deps.run(
-          deps.registry,
-          attemptOf(holding, taskLog),
-          limitsOf(holding.prepared?.options ?? null),
-          stop,
-        )
-      : Promise.resolve({ kind: 'failed', error: refusal, retryable: false });
-  void running
-    .then((outcome) => settle(deps, holding, outcome, taskLog))
+  void runOrRefuse(deps, holding, taskLog, stop)
+    .then((outcome) =>
+      outcome.kind === 'start'
+        ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started, taskLog))
+        : settle(deps, holding, outcome, taskLog),
+    )
     .then(beginNext)
     .then(() => deps.waker.wake());
 }
@@ -75,6 +81,7 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
 function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome, taskLog: TaskLog): void {
   taskLog.close();
   const age = performance.now() - holding.began!;
+  clearTimeout(holding.silence);
   deps.ahead.learn(age);
   const stopped = holding.stop?.error;
   if (stopped === HANDED_BACK) return giveUp(deps.holdings, holding);
@@ -90,7 +97,21 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome, taskLog:
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
-function attemptOf({ task, prepared }: Holding, { log }: TaskLog): Attempt {
+/** What could not get its slots because its keys cannot be worked out fails of that. */
+function runOrRefuse(
+  deps: BeginDeps,
+  holding: Holding,
+  { log }: TaskLog,
+  stop: Stop,
+): ReturnType<RunAttempt> {
+  const { refusal } = holding.task;
+  if (refusal !== undefined) return Promise.resolve({ kind: 'failed', error: refusal, retryable: false });
+  const limits = limitsOf(holding.prepared?.options ?? null);
+  return deps.run(deps.registry, attemptOf(holding, deps, log), limits, stop);
+}
+
+function attemptOf(holding: Holding, { findSecret, heartbeats }: BeginDeps, log: ProgramLog): Attempt {
+  const { task, prepared } = holding;
   const { program, step, input, callback } = prepared!;
   return {
     program,
@@ -98,35 +119,62 @@ function attemptOf({ task, prepared }: Holding, { log }: TaskLog): Attempt {
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
     delivered: task.delivered,
+    beat: (checkpoint) => heartbeats.beat(holding, checkpoint),
     callback,
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },
     step: { id: step, seq: task.taskSeq },
     log,
+    data: dataOf(holding, findSecret),
   };
 }
 
-const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null, wait: null };
+function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
+  const { data, scope, options } = prepared!;
+  if (data === null || scope === undefined) return undefined;
+  return {
+    step: data,
+    scope,
+    findSecret,
+    first: isFirst(task),
+    // What the program returns counts for nothing then.
+    selects: !awaitsCallback(task, options),
+  };
+}
+
+/** Otherwise it goes on after a failure or a wait. */
+function isFirst({ retried, checkpoint, delivered }: Holding['task']): boolean {
+  return retried === 0 && checkpoint === null && delivered === null;
+}
+
+const NOTHING = {
+  reason: null,
+  result: null,
+  error: null,
+  delay: null,
+  checkpoint: null,
+  wait: null,
+  chosen: null,
+};
 
 /** What the database records of a verdict. */
-function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, age: number): Ended {
-  const of = { flow, seq, attempt, age, ...NOTHING };
+function recordOf(holding: Holding, verdict: Verdict, age: number): Ended {
+  const { flow, seq, attempt } = holding.task;
+  const of = { flow, seq, attempt, age, ...NOTHING, wireOn: holding.prepared?.wireOn ?? 0 };
+  const checkpoint = holding.checkpoint ?? null;
+  const error = 'error' in verdict ? JSON.stringify(verdict.error) : null;
   switch (verdict.kind) {
     case 'finished':
       return { ...of, status: 'finished', result: verdict.text };
+    case 'skipped':
+      return { ...of, status: 'ignored', reason: 'skipped' };
     case 'failed':
-      return { ...of, status: 'failed', reason: 'failed', error: JSON.stringify(verdict.error) };
+      return { ...of, status: 'failed', reason: 'failed', error, checkpoint };
     case 'ignored':
-      return { ...of, status: 'ignored', reason: 'allowed_failure', error: JSON.stringify(verdict.error) };
+      return { ...of, status: 'ignored', reason: 'allowed_failure', error };
     case 'retry':
-      return {
-        ...of,
-        status: 'waiting',
-        reason: 'retry',
-        delay: verdict.delay,
-        error: JSON.stringify(verdict.error),
-      };
+      return { ...of, status: 'waiting', reason: 'retry', delay: verdict.delay, error, checkpoint };
     case 'sleep':
       return {
         ...of,

@@ -62,7 +62,7 @@ const SECOND_CALL = 100;
 const LONGEST_PAUSE = 2_000;
 
 export function makeLoop(loopDeps: LoopDeps): Loop {
-  const { holdings, waker } = loopDeps;
+  const { waker } = loopDeps;
   const state = freshState(loopDeps);
   const wake = () => {
     state.reasons += 1;
@@ -75,28 +75,13 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
     onSettled: (...turn: Parameters<Limiter['note']>) => limiter.note(...turn),
   };
   const limiter = makeLimiter(deps);
-  const isDone = () =>
-    state.abandoned ||
-    (state.closed &&
-      !state.limiting &&
-      state.inFlight + holdings.running.size + countUnrecorded(holdings) === 0);
   return {
     wake,
     hurry() {
       state.hurried = true;
       wake();
     },
-    async run() {
-      while (!isDone()) {
-        // Programs that end at once do so before the next call, and are recorded together.
-        await immediate();
-        hurry(deps, state);
-        limit(deps, state, limiter);
-        launch(deps, state);
-        if (isDone()) break;
-        if (await sleep(deps)) poll(state, limiter);
-      }
-    },
+    run: () => run(deps, state, limiter),
     limit() {
       limiter.ask(true);
       waker.wake();
@@ -111,6 +96,24 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
       waker.wake();
     },
   };
+}
+
+async function run(deps: TurnDeps & LoopDeps, state: LoopState, limiter: Limiter): Promise<void> {
+  while (!isDone(deps, state)) {
+    // Programs that end at once do so before the next call, and are recorded together.
+    await immediate();
+    hurry(deps, state);
+    limit(deps, state, limiter);
+    launch(deps, state);
+    if (isDone(deps, state)) break;
+    if (await sleep(deps)) poll(state, limiter);
+  }
+}
+
+function isDone({ holdings }: TurnDeps, state: LoopState): boolean {
+  if (state.abandoned) return true;
+  if (!state.closed || state.limiting) return false;
+  return state.inFlight + holdings.running.size + countUnrecorded(holdings) === 0;
 }
 
 function freshState({ membership }: LoopDeps): LoopState {

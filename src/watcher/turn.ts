@@ -92,6 +92,7 @@ export async function makeTurn(deps: TurnDeps, state: TurnState, purpose: Purpos
   const answer = await send(deps, state, call, collected);
   const now = performance.now();
   deps.onTurn?.(call, answer, now - began);
+  // Not before they are recorded: until then there is nothing that could be due.
   // Declared dead meanwhile: what the call brought in is for a rescue.
   if (call.watcher !== deps.membership.id) return false;
   const drained = deps.position.learn({ ...call, began, now }, answer);

@@ -5,7 +5,8 @@ import { nextRetry, readRetryPolicy } from '../dag/retry.ts';
 import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import type { Program } from '../programs/program.ts';
 import type { Claimed } from '../sql/advance.ts';
-import type { Limits, RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
+import type { Limits } from './run.ts';
 
 /** What is recorded. */
 export type Verdict = Exclude<Outcome, { kind: 'finished' }> | Extract<RanOutcome, { kind: 'finished' }>;
@@ -29,6 +30,13 @@ export function limitsOf(options: JsonObject | null): Limits {
   const timeout = attemptTimeout(options?.timeout);
   if (timeout === undefined) return {};
   return { timeout: timeout === 0 ? null : timeout };
+}
+
+/** Milliseconds between two signs of life; undefined: none are asked for. */
+export function heartbeatOf(options: JsonObject | null): number | undefined {
+  const timeout = options?.['timeout'];
+  if (typeof timeout !== 'object' || timeout === null || Array.isArray(timeout)) return undefined;
+  return parseDuration(timeout['heartbeat']) || undefined;
 }
 
 /** `timeout: 30s`, or `timeout: {attempt: 30s}`. */

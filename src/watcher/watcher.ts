@@ -10,16 +10,18 @@ import { keepListening } from '../sql/ears.ts';
 import { limitedLane } from '../dag/vocabulary.ts';
 import type { Hint } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
-import { DISOWNED, makeBegin } from './begin.ts';
+import { DISOWNED, type FindSecret, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
+import type { StartExecution } from './children.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
 import { makeLogKeeper } from './log-keeper.ts';
+import { makeHeartbeats } from './heartbeats.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
-import { runTask } from './run.ts';
+import { runAttempt, type RunAttempt } from './run-attempt.ts';
 import { makeTimekeeper } from './timekeeper.ts';
 import { findTracer, traceExecutions, traceTasks } from './trace.ts';
 import type { OnTurn } from './turn.ts';
@@ -45,8 +47,12 @@ export interface WatcherOptions {
   release: string;
   /** Address under which others reach the register server. */
   publicUrl?: string;
+  /** Starts what `flow.execute` asks for; absent: it fails. */
+  startExecution?: StartExecution;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
+  /** What expressions in parameters may ask for; default: there are none. */
+  findSecret?: FindSecret;
 }
 
 /** How a watcher stands. */
@@ -77,10 +83,14 @@ const LOST_LIMIT = 3;
 /** Milliseconds that a watcher that stops waits for the lines that programs logged. */
 const LOG_PATIENCE = 5_000;
 
+function admit(db: Database, flow: string, log: Logger): void {
+  admitExecutions(db, [flow]).catch((error: unknown) => log.debug({ err: error }, 'admission put off'));
+}
+
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, membership, position, loop, timekeeper, logs } = parts;
+  const { holdings, heartbeats, membership, position, loop, timekeeper, logs } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
   let uncancellable = () => {};
@@ -93,10 +103,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
-    if (!('places' in heard)) return;
-    admitExecutions(db, [heard.places]).catch((error: unknown) =>
-      log.debug({ err: error }, 'admission put off'),
-    );
+    if ('places' in heard) admit(db, heard.places, log);
   };
 
   return {
@@ -115,7 +122,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       // At once: a call made while the listening ends would take tasks in only to hand them back.
       loop.close();
       await deaf();
-      await drain({ db, holdings, membership, loop, running, log }, grace);
+      await drain({ db, holdings, heartbeats, membership, loop, running, log }, grace);
       uncancellable();
       await logs.end(LOG_PATIENCE);
     },
@@ -135,53 +142,62 @@ function lookAt({ holdings, membership }: ReturnType<typeof makeParts>, workers:
 
 /** The pieces that share what the watcher holds. */
 function makeParts(options: WatcherOptions) {
-  const { db, log, registry, workers, pool, pollInterval } = options;
-  const shared = {
-    db,
-    log,
-    registry,
-    workers,
-    pool,
-    pollInterval,
-    holdings: makeHoldings(),
-    logs: makeLogKeeper(db, log),
-    ahead: makeAhead(),
-    waker: makeWaker(),
-    ...addTraces(options),
-  };
+  const { db, log, pool } = options;
+  const shared = { ...pickShared(options), ...addTraces(options) };
   const { holdings } = shared;
   const closing = { closed: false };
   const wake = () => loop.wake();
   const hinter = makeHinter(db, log);
   const membership = makeOwnMembership(options, holdings, wake);
   const position = makeClaimPosition();
+  const heartbeats = makeHeartbeats({ db, membership, log });
   const onReady = (ready: string, priority: number) => {
     hinter.hint(ready, priority);
     if (ready === pool) wake();
   };
   const timekeeper = makeTimekeeper({ ...shared, onReady });
+  const onDelayed = (delay: number) => timekeeper.expect(delay);
   const beginNext = makeBegin({
     ...shared,
+    heartbeats,
+    findSecret: options.findSecret ?? (() => undefined),
     isClosed: () => closing.closed,
   });
-  const prepare = makePrepare(db, registry, `${options.publicUrl ?? ''}/tasks`);
-  const onDelayed = (delay: number) => timekeeper.expect(delay);
+  const prepare = makePrepare(db, options.registry, `${options.publicUrl ?? ''}/tasks`);
   const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext, onDelayed });
   const close = () => {
     closing.closed = true;
     timekeeper.stop();
   };
   const { logs } = shared;
-  return { timekeeper, holdings, position, membership, loop, logs, close };
+  return { timekeeper, holdings, heartbeats, position, membership, loop, logs, close };
+}
+
+/** What several pieces are made of. */
+function pickShared(options: WatcherOptions) {
+  const { db, log, registry, workers, pool, pollInterval, startExecution } = options;
+  return {
+    db,
+    log,
+    registry,
+    workers,
+    pool,
+    pollInterval,
+    startExecution,
+    holdings: makeHoldings(),
+    logs: makeLogKeeper(db, log),
+    ahead: makeAhead(),
+    waker: makeWaker(),
+  };
 }
 
 /** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */
-function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: typeof runTask; onTurn?: OnTurn } {
+function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: RunAttempt; onTurn?: OnTurn } {
   const tracer = findTracer(release);
-  if (tracer === undefined) return { run: runTask, ...(onTurn ? { onTurn } : {}) };
+  if (tracer === undefined) return { run: runAttempt, ...(onTurn ? { onTurn } : {}) };
   const trace = traceExecutions(tracer, db, log);
   return {
-    run: traceTasks(tracer, runTask),
+    run: traceTasks(tracer, runAttempt),
     onTurn(call, answer, ms) {
       onTurn?.(call, answer, ms);
       trace(call.ended);

@@ -3,8 +3,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { FlowDefinition } from '../../src/registrar/definition/schema.ts';
 import { readYaml } from '../../src/registrar/definition/yaml.ts';
+import { silentLogger } from '../../src/log.ts';
+import { makeManyRegistrar } from '../../src/registrar/register-many.ts';
 import { makeRegistrar } from '../../src/registrar/registrar.ts';
+import { makeScheduler } from '../../src/triggers/scheduler.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/service.ts';
 import { startWatcher, stopWatchers } from '../support/watcher.ts';
 import { answerJson, startServer } from '../unit/programs/local-server.ts';
 
@@ -25,6 +29,9 @@ beforeAll(async () => {
 afterEach(stopWatchers);
 afterAll(() => database.drop());
 
+/** Started by their webhooks: see hooks/examples.test.ts. */
+const HOOKS = ['github-push', 'new-order', 'price-quote'];
+
 /** Defines and runs the flow, its calls sent to the server; gives the execution when it has ended. */
 async function runFlow(id: string, params: Record<string, unknown>) {
   const { url } = database;
@@ -42,8 +49,41 @@ async function runFlow(id: string, params: Record<string, unknown>) {
 }
 
 test('every file is among the flows that are run here', () => {
-  expect(files).toEqual(['nightly-report.yaml', 'polling-import.yaml', 'reminder.yaml']);
-  expect([...flows.keys()]).toEqual(['nightly-report', 'polling-import', 'reminder', 'clean-up']);
+  const here = ['heartbeat', 'nightly-report', 'polling-import', 'reminder', 'clean-up'];
+  expect(new Set(flows.keys())).toEqual(new Set([...here, ...HOOKS]));
+});
+
+test('the heartbeat starts itself every second', async () => {
+  const { url, received } = await startServer((response) => answerJson(response, {}));
+  const { db } = database;
+  const watcher = await startWatcher(database.url, []);
+  const wake = (pool: string, priority: number) => watcher.hint(pool, priority);
+  const heartbeat = flows.get('heartbeat')!;
+  const steps = heartbeat.steps.map((step) => ({ ...step, params: { ...step.params, url } }));
+  const which = { tenant: 'local', flow: 'heartbeat' };
+  await makeRegistrar({ db, wake }).flows.define(which, { ...heartbeat, steps });
+  const registrar = makeManyRegistrar(db, wake);
+  const scheduler = makeScheduler({
+    db,
+    url: database.url,
+    registrar,
+    pollInterval: 600_000,
+    log: silentLogger(),
+  });
+  scheduler.start();
+  await db.pool.query(`update ms_flow set status = 'active' where task_id = 'heartbeat'`);
+  await until(
+    async () => received.length,
+    (count) => count >= 3,
+  );
+  await scheduler.stop();
+  const told = received.map(({ body }) => (JSON.parse(body) as { second: string }).second);
+  const { rows } = await db.pool.query<{ slot: Date }>(
+    `select slot from kr_fire where task_id = 'heartbeat' and decision = 'fired' order by slot`,
+  );
+  expect(new Set(told).size).toBe(told.length);
+  expect(rows.map(({ slot }) => slot.toISOString())).toEqual(expect.arrayContaining(told));
+  for (const second of told) expect(second).toMatch(/:\d\d\.000Z$/);
 });
 
 test('the nightly report waits for both sources and tries again what fails once', async () => {

@@ -3,6 +3,7 @@ import { makeApp, type AppDeps } from '../../src/http/app.ts';
 import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
+import { makeNoHooks } from './hooks.ts';
 
 const refuseAll = () => Promise.reject(new Error('nothing stands behind this part of the application'));
 
@@ -31,6 +32,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       read: () => Promise.reject(new Error('no execution here')),
     },
     logs: { readTask: refuseAll, readStep: refuseAll },
+    readResult: async ({ step }) => ({ of: step }),
     execute: { start: refuseAll, waitForEnd: async () => null },
     flows: {
       read: refuseAll,
@@ -43,6 +45,16 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       versions: refuseAll,
     },
     flowRepository: { list: refuseAll, read: refuseAll, create: refuseAll, patch: refuseAll },
+    lifeCycle: { start: refuseAll, stop: refuseAll },
+    components: {
+      list: refuseAll,
+      read: refuseAll,
+      create: refuseAll,
+      patch: refuseAll,
+      delete: refuseAll,
+      start: refuseAll,
+      stop: refuseAll,
+    },
     control: {
       pause: verb('pause'),
       resume: verb('resume'),
@@ -58,6 +70,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
     },
     schedules: { read: refuseAll, pause: refuseAll, resume: refuseAll },
     findUnreadiness: async () => null,
+    hooks: makeNoHooks(),
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
     ...rest,
   });

@@ -36,6 +36,7 @@ test('has a default for everything', () => {
     pollInterval: 5_000,
     lease: 15_000,
     grace: 30_000,
+    startTimeout: 60_000,
     retention: 'never',
     metricsPort: undefined,
     logLevel: 'info',

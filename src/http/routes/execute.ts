@@ -16,8 +16,6 @@ import type { PlanOptions } from '../../registrar/definition/plan.ts';
 const LONGEST_ID = 250;
 const DEFAULT_WAIT = 30_000;
 const LONGEST_WAIT = 300_000;
-/** Options of an execution that this version does not know yet. */
-const LATER = ['timeout'];
 
 const OPTIONS = {
   id: Type.Optional(
@@ -50,6 +48,12 @@ const OPTIONS = {
   ),
   retries: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 2_147_483_647, description: 'retries of steps that do not say' }),
+  ),
+  timeout: Type.Optional(
+    Type.Unsafe<string | number>({
+      type: ['string', 'integer'],
+      description: `how long the execution may take: ${DURATION_FORM}; beats the deadline of its flow, 0 is none`,
+    }),
   ),
   async: Type.Optional(Type.Boolean({ description: 'false: answer when it has ended; default true' })),
   wait: Type.Optional(
@@ -90,8 +94,6 @@ const hooks = {
     ignoreTypeOfEmptyBody(request);
     done();
   },
-  preValidation: (request: FastifyRequest, _reply: unknown, done: (error?: Error) => void) =>
-    done(refuseLater(request.body)),
 };
 
 type Deps = Pick<AppDeps, 'execute'>;
@@ -153,6 +155,7 @@ function toRequest({ tenant, user }: Caller, body: StartBody): Omit<ExecuteReque
     params: body.params as JsonObject | undefined,
     priority,
     idempotencyKey,
+    timeout: readTimeout(body.timeout),
     options: pickOptions(body),
   };
 }
@@ -168,6 +171,14 @@ function pickOptions({ step, reverse, output, retries, concurrency }: PlanOption
   return Object.values(given).every((value) => value === undefined) ? undefined : given;
 }
 
+/** Milliseconds; undefined: the flow says. */
+function readTimeout(given: string | number | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const timeout = parseDuration(given);
+  if (timeout !== undefined) return timeout;
+  throw refuse('timeout', `must be a duration: ${DURATION_FORM}`);
+}
+
 /** Milliseconds to wait; null: not at all. */
 function readWait(body: { async?: boolean; wait?: string | number }): number | null {
   if (body.wait === undefined) return body.async === false ? DEFAULT_WAIT : null;
@@ -176,13 +187,6 @@ function readWait(body: { async?: boolean; wait?: string | number }): number | n
   const wait = parseDuration(body.wait);
   if (wait !== undefined && wait <= LONGEST_WAIT) return wait;
   throw refuse('wait', `must be at most 5m, as ${DURATION_FORM}`);
-}
-
-function refuseLater(body: unknown): UmbelError | undefined {
-  const keys = LATER.filter((key) => typeof body === 'object' && body !== null && Object.hasOwn(body, key));
-  if (keys.length === 0) return undefined;
-  const message = 'is not supported by this version; leave it out';
-  return new UmbelError('BODY_INVALID', { problems: keys.map((path) => ({ path, message })) });
 }
 
 function refuse(path: string, message: string): UmbelError {

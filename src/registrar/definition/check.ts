@@ -1,9 +1,13 @@
 // The one validator of definitions: shape, what this version runs, and the graph, everything at once.
 // Called for what the API and YAML bring (checkFlow) and for what the rows say when they are registered (checkStored).
+import { readCatches } from '../../dag/catch.ts';
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import { findHookProblems } from './hook-problems.ts';
 import { findCronProblem, findTimezoneProblem } from './cron.ts';
+import { findExpressionProblems } from './expressions.ts';
+import { findSchemaProblems } from './input-schema.ts';
 import { Flow, FlowSettings, STEP_COLUMNS, Step as StepSchema, StepOptions } from './schema.ts';
 import { findShapeProblems } from './shape.ts';
 import { findUnsupported } from './supported.ts';
@@ -21,29 +25,46 @@ const RESERVED_FLOWS = ['bulk', 'multiple', 'adhoc'];
 /** Judges a flow as people write it. */
 export function checkFlow(value: unknown): Checked {
   const steps = listSteps(value);
-  const graph = findProblems(steps.map(toLenientRow));
+  const rows = steps.map(toLenientRow);
+  const graph = findProblems(rows);
   const missing = findMissing(steps);
+  const expressions = findExpressionProblems(rows);
+  const mayCome = ({ missing: unknown, early }: (typeof expressions)[number]) =>
+    unknown === true || (early === true && missing.size > 0);
   return {
     problems: [
       ...findShapeProblems(Flow, value, ''),
       ...checkFlowId(value),
+      ...findHookProblems(value),
       ...checkTimes(asObject(value)),
       ...findUnsupported(value, Flow, '', ''),
       ...steps.flatMap((step, at) => refuseDots(asObject(step)['id'], `steps[${at}].id`)),
       ...steps.flatMap((step, at) => findUnsupported(step, StepSchema, 'steps', `steps[${at}]`)),
       ...graph.filter(({ path }) => !missing.has(path)),
+      ...expressions.filter((found) => !mayCome(found)).map(toProblem),
+      ...checkInputSchema(asObject(value)['inputSchema']),
     ],
-    missing: graph.filter(({ path }) => missing.has(path)),
+    missing: [
+      ...graph.filter(({ path }) => missing.has(path)),
+      ...expressions.filter(mayCome).map(toProblem),
+    ],
   };
+}
+
+function toProblem({ path, message }: Problem): Problem {
+  return { path, message };
 }
 
 /** Judges rows: what stands in their json columns, and the graph. */
 export function checkStored(steps: readonly Step[], settings: JsonObject | null): Problem[] {
   return [
     ...findShapeProblems(FlowSettings, settings ?? {}, ''),
+    ...findHookProblems(settings),
     ...findUnsupported(settings, FlowSettings, '', ''),
     ...steps.flatMap(({ options }, at) => checkOptions(options, `steps[${at}]`)),
     ...findProblems(steps),
+    ...findExpressionProblems(steps).map(toProblem),
+    ...checkInputSchema(settings?.['inputSchema']),
   ];
 }
 
@@ -55,6 +76,11 @@ function checkOptions(options: JsonObject | null, path: string): Problem[] {
     return column === undefined ? problem : { ...problem, message };
   });
   return [...problems, ...findUnsupported(options, StepOptions, 'steps', path)];
+}
+
+function checkInputSchema(schema: Json | undefined): Problem[] {
+  const isObject = typeof schema === 'object' && schema !== null && !Array.isArray(schema);
+  return isObject ? findSchemaProblems(schema, 'inputSchema') : [];
 }
 
 function checkFlowId(value: unknown): Problem[] {
@@ -89,15 +115,15 @@ function listSteps(value: unknown): unknown[] {
 
 /** What the graph needs of a step, however wrong the rest of it is. */
 function toLenientRow(value: unknown, at: number): Step {
-  const { id, program, priority, after, before } = asObject(value);
+  const { id, program, priority, after, before, params, ...options } = asObject(value);
   return {
     seq: `${at + 1}`,
     id: isName(id) ? id : null,
     program: isName(program) ? program : 'empty',
     priority: typeof priority === 'number' && Math.abs(priority) < 20 ? priority : 0,
     pool: null,
-    params: {},
-    options: null,
+    params: asObject(params) as JsonObject,
+    options: options as JsonObject,
     dependsSeq: null,
     after: listNames(after),
     before: listNames(before),
@@ -108,9 +134,15 @@ function toLenientRow(value: unknown, at: number): Step {
 function findMissing(steps: unknown[]): ReadonlySet<string> {
   const rows = steps.map(toLenientRow);
   const known = new Set([ALL, ...rows.map(nameOf)]);
-  const paths = rows.flatMap(({ after, before }, at) => [
+  const paths = rows.flatMap(({ after, before, options }, at) => [
     ...listUnknown(after, known, `steps[${at}].after`),
     ...listUnknown(before, known, `steps[${at}].before`),
+    ...Object.keys(asObject(options?.['edges'])).flatMap((name) =>
+      known.has(name) ? [] : [`steps[${at}].edges.${name}`],
+    ),
+    ...readCatches(options).flatMap(({ goto }, entry) =>
+      goto === null || known.has(goto) ? [] : [`steps[${at}].catch[${entry}].goto`],
+    ),
   ]);
   return new Set(paths);
 }

@@ -10,14 +10,14 @@ const Params = Type.Unsafe<JsonObject>({
   type: 'object',
   description: 'parameters of the program, any JSON',
 });
-const Duration = Type.Unsafe<number | string>({
+export const Duration = Type.Unsafe<number | string>({
   anyOf: [
     { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
     { type: 'string', pattern: '^(\\d{1,8}(s|m|h|d)|\\d{1,12}(ms)?)$' },
   ],
   title: `a duration (${DURATION_FORM})`,
 });
-const Expression = text({ minLength: 1, description: 'a JSONata expression' });
+const Expression = text({ minLength: 1, format: 'jsonata', description: 'a JSONata expression' });
 const Program = nameText({ description: 'what runs: the name of a program' });
 const Priority = Type.Integer({
   minimum: PRIORITY_MIN,

@@ -4,6 +4,7 @@ import { silentLogger } from '../../../src/log.ts';
 import { makeApp } from '../../../src/http/app.ts';
 import { pruneExecutions } from '../../../src/sql/prune.ts';
 import { makeSchedules } from '../../../src/triggers/schedules.ts';
+import { makeNoHooks } from '../../support/hooks.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { makeTestRegistrar, type Registering } from '../../support/flows.ts';
 import { startWatcher, stopWatchers } from '../../support/watcher.ts';
@@ -16,7 +17,12 @@ beforeEach(async () => {
   database = await createDatabase();
   registrar = makeTestRegistrar(database.db);
   const log = silentLogger();
-  const app = await makeApp({ ...registrar, schedules: makeSchedules(database.db), log });
+  const app = await makeApp({
+    ...registrar,
+    hooks: makeNoHooks(),
+    schedules: makeSchedules(database.db),
+    log,
+  });
   client = new UmbelClient({ url: await app.listen({ port: 0, host: '127.0.0.1' }) });
   close = () => app.close();
 });

@@ -8,6 +8,8 @@ import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { makeTestRegistrar, type Registering, untilStatuses } from '../../support/flows.ts';
 import { makeProbe } from '../../support/probe.ts';
 import { until } from '../../support/service.ts';
+import { joinWatcher } from '../../support/runs.ts';
+import { takeTasks } from '../../../src/sql/slots.ts';
 import { startWatcher, stopWatchers } from '../../support/watcher.ts';
 
 let database: TestDatabase;
@@ -55,7 +57,7 @@ function makeMeter(ms = 5) {
     readsInput: true,
     params: Type.Object({}, { additionalProperties: true }),
     async run({ input }) {
-      const key = String((input as { key?: string } | null)?.key ?? '');
+      const key = (input as { key?: string } | null)?.key ?? '';
       starts.push(performance.now());
       now.set(key, (now.get(key) ?? 0) + 1);
       most.set(key, Math.max(most.get(key) ?? 0, now.get(key)!));
@@ -178,18 +180,29 @@ describe('concurrency of a step', () => {
   });
 
   test('frees what a watcher held that died', async () => {
-    const probe = makeProbe();
-    const dead = await startWatcher(database.url, [probe.program], { lease: 600 });
-    await define('f', [{ id: 's', program: 'probe', concurrency: [{ key: '"k"', limit: 1 }] }]);
-    const [a, b] = await startMany('f', 2);
-    expect((await probe.next()).key).toBe(`${a}:1`);
-    await query("update kr_watcher set lease_until = now() - interval '1 minute'");
-    await query('delete from kr_watcher');
-    void dead;
-    const other = makeProbe();
-    await startWatcher(database.url, [other.program], { lease: 600, pollInterval: 200 });
-    const run = await other.next();
-    expect([`${a}:1`, `${b}:1`]).toContain(run.key);
+    await define('f', [{ id: 's', program: 'empty', concurrency: [{ key: '"k"', limit: 1 }] }]);
+    const ids = await startMany('f', 3);
+    const dead = await joinWatcher(database.db);
+    const limits = [{ slot: 'local\u001fkey:k\u001f', limit: 1, per: null }];
+    const call = {
+      watcher: dead.id,
+      pool: 'default',
+      want: 1,
+      claim: 1,
+      mine: new Map(),
+      looks: true,
+      after: '',
+      peek: 0,
+    };
+    const candidates = [{ flow: ids[0]!, seq: '1', limits }];
+    expect((await takeTasks(database.db, { ...call, candidates })).claimed).toHaveLength(1);
+    await startWatcher(database.url, [], { lease: 600 });
+    await until(
+      () => whyOf(ids[1]!),
+      (why) => why?.endsWith(`held by ${ids[0]} (s)`) ?? false,
+    );
+    await query('update kr_watcher set lease_until = now() where watcher_id = $1', [dead.id]);
+    await untilAllEnded(ids);
   });
 
   test('holds for tasks that a hand inserts or edits', async () => {
