@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expand } from '../../../src/dag/expand.ts';
 import type { Claimed } from '../../../src/sql/advance.ts';
 import { storePlan } from '../../../src/sql/definitions.ts';
-import { rescueTasks, returnTasks } from '../../../src/sql/leases.ts';
+import { rescueTasks, returnStrays, returnTasks } from '../../../src/sql/leases.ts';
 import { dropIdleSlots, type Limit, resetSlots, takeTasks } from '../../../src/sql/slots.ts';
 import { createDatabase, servers, type TestDatabase } from '../../support/database.ts';
 import {
@@ -114,7 +114,11 @@ describe.each(servers())('on $name', ({ server }) => {
     const mine = new Map([...one.released].map((slot) => [slot, 0]));
     for (const slots of one.slots.values())
       for (const slot of slots) mine.set(slot, (mine.get(slot) ?? 0) + 1);
-    if (one.unsure) await resetSlots(db, one.watcher.id, [...mine.keys()]);
+    // As the watcher does before its next call: tasks of a lost answer go back first, then their slots.
+    if (one.unsure) {
+      await returnStrays(db, one.watcher.id, one.held);
+      await resetSlots(db, one.watcher.id, [...mine.keys()]);
+    }
     const call = { watcher: one.watcher.id, pool: 'default', want, mine, looks: true, after: one.after };
     const shown = await takeTasks(db, { ...call, want: 0, claim: ++one.claim, candidates: [], peek: 20 });
     const candidates = shown.unworked.map(({ flow, seq, taskSeq }) => ({

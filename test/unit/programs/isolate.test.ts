@@ -155,7 +155,7 @@ describe('what an isolated program throws', () => {
     ['never', { name: 'NonRetryable', message: 'no' }, { retryable: false }],
     [
       'later',
-      { name: 'RetryAfter', message: 'asked to be tried again after 30s' },
+      { name: 'RateLimitError', message: 'asked to be tried again after 30s' },
       { retryable: true, after: 30_000 },
     ],
     ['text', { name: 'ProgramError', message: 'just text' }],
