@@ -69,6 +69,7 @@ CREATE TRIGGER umbel_deadline_changed AFTER UPDATE ON public.kr_flow_stat FOR EA
 CREATE TRIGGER umbel_deadline_set AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN ((new.deadline_ts IS NOT NULL)) EXECUTE FUNCTION umbel_deadline();
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
+CREATE TRIGGER umbel_failed AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status = 'failed'::text) AND (old.flow_status <> 'failed'::text) AND (new.version IS NOT NULL) AND ((new.trigger ->> 'kind'::text) IS DISTINCT FROM 'failure'::text))) EXECUTE FUNCTION umbel_failed();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 
 CREATE TABLE kr_hook_rate (
@@ -87,6 +88,14 @@ CREATE TABLE kr_hook_seen (
   CONSTRAINT kr_hook_seen_pkey PRIMARY KEY (task_id, seen)
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 COMMENT ON TABLE kr_hook_seen IS 'signed calls that were taken, by a hash of what was signed; past expires_ts their time alone refuses them';
+
+CREATE TABLE kr_limit (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  until_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_limit_pkey PRIMARY KEY (task_flow_id, task_exec_seq)
+);
+COMMENT ON TABLE kr_limit IS 'when a task must have ended, whatever number of attempts it makes; written at the first of them';
 
 CREATE TABLE kr_signal (
   signal_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -124,6 +133,16 @@ CREATE TABLE kr_slot_queue (
   CONSTRAINT kr_slot_queue_pkey PRIMARY KEY (task_flow_id, task_exec_seq)
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX kr_slot_queue_order ON public.kr_slot_queue USING btree (slot, pool, task_priority, task_flow_id, task_exec_seq DESC);
+
+CREATE TABLE kr_start (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL,
+  task_id character varying(256) NOT NULL,
+  input jsonb NOT NULL,
+  start_id text NOT NULL DEFAULT (gen_random_uuid())::text,
+  CONSTRAINT kr_start_pkey PRIMARY KEY (task_flow_id)
+);
+COMMENT ON TABLE kr_start IS 'a flow (task_id) that a watcher is to start, because the execution (task_flow_id) failed';
 
 CREATE TABLE kr_task_log (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -901,6 +920,7 @@ begin
   if not found then return; end if;
   delete from kr_timer k where k.task_flow_id = execution;
   delete from kr_wait w where w.task_flow_id = execution;
+  delete from kr_limit l where l.task_flow_id = execution;
   update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
       finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
     where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
@@ -908,6 +928,26 @@ begin
   update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
   update kr_flow_stat f set flow_status = 'open' where f.task_flow_id = execution and f.flow_status = 'paused';
   perform umbel_wire(execution);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_failed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  insert into kr_start (task_flow_id, tenant, task_id, input)
+    select new.task_flow_id, new.tenant, v.definition #>> '{settings,onFailure}', jsonb_build_object(
+      'execution', new.task_flow_id, 'flow', new.task_id, 'error', coalesce(new.error, (
+        select t.error from kr_task_stat t where t.task_flow_id = new.task_flow_id and t.exec_status = 2 and t.reason = 'failed'
+        order by t.task_exec_seq limit 1)))
+    from ms_flow_version v where v.version = new.version and v.definition #>> '{settings,onFailure}' is not null
+    on conflict do nothing;
+  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
@@ -1041,6 +1081,7 @@ begin
   delete from kr_slot_queue q using gone g where q.task_flow_id = g.task_flow_id and q.task_exec_seq = g.task_exec_seq;
   delete from kr_task_log l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
+  delete from kr_limit l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -1091,6 +1132,10 @@ begin
     new.error := null;
     new.lost := 0;
     new.retried := 0;
+    -- Who begins again does so with the step itself, wherever its fallback was; see watcher/fallback.ts.
+    if new.checkpoint ? 'umbel:fallback' then
+      new.checkpoint := nullif(new.checkpoint #> '{umbel:fallback,own}', 'null');
+    end if;
   end if;
   return new;
 end $function$;
@@ -1365,6 +1410,7 @@ begin
     delete from kr_slot_queue q using unnest(old) o(flow) where q.task_flow_id = o.flow;
     delete from kr_task_log l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_wait w using unnest(old) o(flow) where w.task_flow_id = o.flow;
+    delete from kr_limit l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_signal s using unnest(old) o(flow) where s.task_flow_id = o.flow;
     delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
     get diagnostics executions = row_count;
@@ -1841,6 +1887,8 @@ begin
   truncate kr_task_log;
   delete from kr_slot_queue;
   delete from kr_wait;
+  delete from kr_limit;
+  delete from kr_start;
   delete from kr_signal;
   return null;
 end $function$;
@@ -1857,6 +1905,7 @@ AS $function$
 declare
   child text;
 begin
+  delete from kr_limit l where l.task_flow_id = execution and l.task_exec_seq = seq;
   for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
       returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
     continue when child is null;

@@ -242,6 +242,10 @@ begin
     new.error := null;
     new.lost := 0;
     new.retried := 0;
+    -- Who begins again does so with the step itself, wherever its fallback was; see watcher/fallback.ts.
+    if new.checkpoint ? 'umbel:fallback' then
+      new.checkpoint := nullif(new.checkpoint #> '{umbel:fallback,own}', 'null');
+    end if;
   end if;
   return new;
 end $$;
@@ -349,6 +353,7 @@ begin
   delete from kr_slot_queue q using gone g where q.task_flow_id = g.task_flow_id and q.task_exec_seq = g.task_exec_seq;
   delete from kr_task_log l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
+  delete from kr_limit l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -375,6 +380,8 @@ begin
   truncate kr_task_log;
   delete from kr_slot_queue;
   delete from kr_wait;
+  delete from kr_limit;
+  delete from kr_start;
   delete from kr_signal;
   return null;
 end $$;

@@ -76,6 +76,7 @@ begin
     delete from kr_slot_queue q using unnest(old) o(flow) where q.task_flow_id = o.flow;
     delete from kr_task_log l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_wait w using unnest(old) o(flow) where w.task_flow_id = o.flow;
+    delete from kr_limit l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_signal s using unnest(old) o(flow) where s.task_flow_id = o.flow;
     delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
     get diagnostics executions = row_count;

@@ -25,7 +25,13 @@ export default async function runIsolated(task: IsolatedTask): Promise<IsolatedA
   const { log, close } = makeLog(task.lines);
   try {
     const program = await findProgram(task);
-    const result = await program.run({ ...task.context, log, signal: never, heartbeat: makeHeartbeat(task) });
+    const result = await program.run({
+      ...task.context,
+      log,
+      signal: never,
+      heartbeat: makeHeartbeat(task),
+      snapshot: NO_SNAPSHOT,
+    });
     if (isWaiting(result)) {
       const { wait, timeout, checkpoint } = result;
       return { text: writeResult(checkpoint), wait: { wait, timeout } };
@@ -51,6 +57,11 @@ function makeHeartbeat({ lines }: IsolatedTask): Context['heartbeat'] {
   return (checkpoint?: Json) =>
     lines.postMessage({ beat: checkpoint === undefined ? {} : { checkpoint } } satisfies Beat);
 }
+
+const refuseSnapshot = (): never => {
+  throw new ProgramError('a program that says isolate has no snapshot');
+};
+const NO_SNAPSHOT = { get: async () => refuseSnapshot(), set: refuseSnapshot };
 
 /** Sends no more than is kept, or a program that logs without end would fill the memory of the watcher. */
 function makeLog(lines: MessagePort): { log: ProgramLog; close: () => void } {

@@ -45,18 +45,22 @@ export interface RegistrarDeps {
   onMoving?: (() => void) | undefined;
 }
 
+function makeOwnRegister(db: Database, wake: RegisterDeps['wake']): Register {
+  return makeRegister({
+    readDefinitions: (flows) => readDefinitions(db, flows),
+    storePlan: (plan) => storePlan(db, plan),
+    registerExecutions: (batch) => registerSurely(db, batch),
+    wake,
+  });
+}
+
 export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): Registrar {
   const onMoving = () => {
     wakeOwn?.();
     // Only a hint: reconcilers look by themselves.
     sendHint(db, { moving: true }).catch(() => {});
   };
-  const register = makeRegister({
-    readDefinitions: (flows) => readDefinitions(db, flows),
-    storePlan: (plan) => storePlan(db, plan),
-    registerExecutions: (batch) => registerSurely(db, batch),
-    wake,
-  });
+  const register = makeOwnRegister(db, wake);
   return {
     register,
     execute: makeExecute({
@@ -73,7 +77,9 @@ export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): R
     logs: makeLogReader(db),
     flowRepository: makeFlowRepository(db),
     lifeCycle: makeLifeCycle(db, onMoving),
-    components: makeComponents(db, onMoving),
+    components: makeComponents(db, onMoving, () => {
+      sendHint(db, { components: true }).catch(() => {});
+    }),
     control: makeControl(db),
     callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),

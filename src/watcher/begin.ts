@@ -3,7 +3,6 @@ import type { Json } from '../dag/vocabulary.ts';
 import type { Logger } from '../log.ts';
 import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
-import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
 import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
@@ -14,8 +13,11 @@ import type { LogKeeper } from './log-keeper.ts';
 import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
+import { makeSnapshot, type ReadSnapshot } from './snapshot.ts';
 import type { AttemptData } from './task-data.ts';
-import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
+import { recordOf } from './record.ts';
+import { judgeInTime, runInTime } from './times.ts';
+import { judgeAttempt, type Verdict } from './verdict.ts';
 import { makeStop, type Stop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
 import { openTaskLog, type TaskLog } from './task-log.ts';
@@ -35,6 +37,7 @@ export interface BeginDeps extends ChildDeps {
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
+  readSnapshot: ReadSnapshot;
   heartbeats: Heartbeats;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
@@ -78,24 +81,38 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
     .then(() => deps.waker.wake());
 }
 
-function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome, taskLog: TaskLog): void {
+/** Judges at once where it can: most tasks end without anything to wait for. */
+function settle(
+  deps: BeginDeps,
+  holding: Holding,
+  outcome: RanOutcome,
+  taskLog: TaskLog,
+): void | Promise<void> {
   taskLog.close();
   const age = performance.now() - holding.began!;
   clearTimeout(holding.silence);
   deps.ahead.learn(age);
+  const { task, prepared } = holding;
+  const program = deps.registry.get(prepared?.program ?? '');
+  const judge = (ended: RanOutcome) => judgeAttempt(ended, task, prepared, program);
+  const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
+  if (verdict instanceof Promise) return verdict.then((judged) => record(deps, holding, judged, age));
+  return record(deps, holding, verdict, age);
+}
+
+function record(deps: BeginDeps, holding: Holding, verdict: Verdict, age: number): void {
   const stopped = holding.stop?.error;
   if (stopped === HANDED_BACK) return giveUp(deps.holdings, holding);
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
-  const verdict = judgeAttempt(
-    waitForCallback(outcome, holding),
-    holding.task,
-    holding.prepared?.options ?? null,
-    deps.registry.get(holding.prepared?.program ?? ''),
-  );
-  if ('error' in verdict) logFailure(deps.log, holding, verdict);
-  end(deps.holdings, holding, recordOf(holding, verdict, age));
+  if ('error' in verdict && verdict.error !== undefined) logFailure(deps.log, holding, verdict);
+  const record = recordOf(holding, verdict, age);
+  const snapshot = ENDS_WELL.has(verdict.kind) ? holding.snapshot?.written() : null;
+  end(deps.holdings, holding, snapshot ? { ...record, snapshot } : record);
 }
+
+/** What a failed attempt set is forgotten: the next one begins where it did. */
+const ENDS_WELL: ReadonlySet<Verdict['kind']> = new Set(['finished', 'sleep', 'wait']);
 
 /** What could not get its slots because its keys cannot be worked out fails of that. */
 function runOrRefuse(
@@ -106,23 +123,33 @@ function runOrRefuse(
 ): ReturnType<RunAttempt> {
   const { refusal } = holding.task;
   if (refusal !== undefined) return Promise.resolve({ kind: 'failed', error: refusal, retryable: false });
-  const limits = limitsOf(holding.prepared?.options ?? null);
-  return deps.run(deps.registry, attemptOf(holding, deps, log), limits, stop);
+  return runInTime(holding, deps.registry, (limits) =>
+    deps.run(deps.registry, attemptOf(holding, deps, log), limits, stop),
+  );
 }
 
-function attemptOf(holding: Holding, { findSecret, heartbeats }: BeginDeps, log: ProgramLog): Attempt {
+function attemptOf(
+  holding: Holding,
+  { findSecret, heartbeats, readSnapshot }: BeginDeps,
+  log: ProgramLog,
+): Attempt {
   const { task, prepared } = holding;
-  const { program, step, input, callback } = prepared!;
+  const { program, step, input, callback, falling, parameters = task.parameters } = prepared!;
+  const own = task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json);
+  const key = `${task.flow}:${task.seq}`;
+  holding.snapshot = makeSnapshot(task.taskId, step, readSnapshot);
   return {
     program,
-    parameters: task.parameters,
+    snapshot: holding.snapshot,
+    parameters,
     input,
-    checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
+    checkpoint: falling ? falling.checkpoint : own,
     delivered: task.delivered,
     beat: (checkpoint) => heartbeats.beat(holding, checkpoint),
     callback,
     attempt: task.attempt,
-    idempotencyKey: `${task.flow}:${task.seq}`,
+    // To others the fallback is another request.
+    idempotencyKey: falling ? `${key}:fallback` : key,
     execution: { id: task.flow, flow: task.taskId },
     step: { id: step, seq: task.taskSeq },
     log,
@@ -131,16 +158,12 @@ function attemptOf(holding: Holding, { findSecret, heartbeats }: BeginDeps, log:
 }
 
 function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
-  const { data, scope, options } = prepared!;
+  const { data, scope, options, falling } = prepared!;
   if (data === null || scope === undefined) return undefined;
-  return {
-    step: data,
-    scope,
-    findSecret,
-    first: isFirst(task),
-    // What the program returns counts for nothing then.
-    selects: !awaitsCallback(task, options),
-  };
+  const seen = falling ? { ...scope, error: falling.error as unknown as Json } : scope;
+  // What the program returns counts for nothing when somebody calls back.
+  const selects = !awaitsCallback(task, options);
+  return { step: data, scope: seen, findSecret, first: isFirst(task), selects };
 }
 
 /** Otherwise it goes on after a failure or a wait. */
@@ -148,54 +171,9 @@ function isFirst({ retried, checkpoint, delivered }: Holding['task']): boolean {
   return retried === 0 && checkpoint === null && delivered === null;
 }
 
-const NOTHING = {
-  reason: null,
-  result: null,
-  error: null,
-  delay: null,
-  checkpoint: null,
-  wait: null,
-  chosen: null,
-};
-
-/** What the database records of a verdict. */
-function recordOf(holding: Holding, verdict: Verdict, age: number): Ended {
-  const { flow, seq, attempt } = holding.task;
-  const of = { flow, seq, attempt, age, ...NOTHING, wireOn: holding.prepared?.wireOn ?? 0 };
-  const checkpoint = holding.checkpoint ?? null;
-  const error = 'error' in verdict ? JSON.stringify(verdict.error) : null;
-  switch (verdict.kind) {
-    case 'finished':
-      return { ...of, status: 'finished', result: verdict.text };
-    case 'skipped':
-      return { ...of, status: 'ignored', reason: 'skipped' };
-    case 'failed':
-      return { ...of, status: 'failed', reason: 'failed', error, checkpoint };
-    case 'ignored':
-      return { ...of, status: 'ignored', reason: 'allowed_failure', error };
-    case 'retry':
-      return { ...of, status: 'waiting', reason: 'retry', delay: verdict.delay, error, checkpoint };
-    case 'sleep':
-      return {
-        ...of,
-        status: 'waiting',
-        reason: 'sleep',
-        delay: verdict.delay,
-        checkpoint: JSON.stringify(verdict.checkpoint),
-      };
-    case 'wait':
-      return {
-        ...of,
-        status: 'outside',
-        reason: verdict.wait.kind,
-        delay: verdict.timeout,
-        checkpoint: JSON.stringify(verdict.checkpoint),
-        wait: verdict.wait,
-      };
-  }
-}
-
 const SAYS = {
+  caught: 'task failed, which its step catches',
+  sleep: 'task failed, and its fallback follows',
   failed: 'task suspended',
   ignored: 'task failed, which its step allows',
   retry: 'task failed and is tried again',
@@ -207,7 +185,7 @@ function logFailure(
   verdict: Extract<Verdict, { kind: keyof typeof SAYS }>,
 ): void {
   const { flow, seq, taskId, attempt } = task;
-  const { name, message } = verdict.error;
+  const { name, message } = verdict.error!;
   log.warn(
     { execution: flow, seq, flow: taskId, program: prepared?.program, attempt, error: name },
     `${SAYS[verdict.kind]}: ${message}`,

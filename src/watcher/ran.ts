@@ -1,6 +1,7 @@
 // How an attempt ended, made of what its program returned. Called by run.ts.
 import type { Outcome, TaskError, Wait } from '../dag/outcome.ts';
 import type { Json } from '../dag/vocabulary.ts';
+import type { Scope } from '../expressions/scope.ts';
 import { isLater } from '../programs/later.ts';
 import type { Program } from '../programs/program.ts';
 import { isStarting, type Starting } from '../programs/start-flow.ts';
@@ -9,10 +10,10 @@ import type { Redact } from './redact.ts';
 import { refuse } from './refuse.ts';
 import { RESULT_LIMIT, writeJson } from './result.ts';
 
-/** How the attempt itself ended. A result comes also as the JSON text that was checked, so that it is written once. */
+/** How the attempt itself ended; after a failure, with what the step's expressions saw. A result comes also as the JSON text that was checked, so that it is written once. */
 export type RanOutcome =
   | { kind: 'finished'; result: Json; text: string }
-  | ({ kind: 'failed'; error: TaskError } & Retriable)
+  | ({ kind: 'failed'; error: TaskError; scope?: Scope | undefined } & Retriable)
   | Extract<Outcome, { kind: 'sleep' | 'wait' | 'skipped' }>;
 
 /** It asks for an execution to be started. */

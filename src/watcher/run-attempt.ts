@@ -38,9 +38,10 @@ async function runWithData(
   const { step } = data;
   const secrets = findSecrets(attempt, data);
   const redact = secrets === undefined ? undefined : makeRedact(Object.values(secrets));
+  let scope = data.scope;
   try {
     const input = await workOutInput(registry, attempt, data);
-    const scope = { ...data.scope, input };
+    scope = { ...scope, input };
     if (step.when !== undefined && data.first && !isTrue(await at('when', step.when, input, scope)))
       return { kind: 'skipped' };
     const parameters = isAnswered(attempt)
@@ -55,9 +56,10 @@ async function runWithData(
       redact,
       select: data.selects ? makeSelect(step, scope) : undefined,
     };
-    return await runTask(registry, ready, limits, stop);
+    const outcome = await runTask(registry, ready, limits, stop);
+    return outcome.kind === 'failed' ? { ...outcome, scope } : outcome;
   } catch (thrown) {
-    return { kind: 'failed', error: describeError(thrown, redact), retryable: true };
+    return { kind: 'failed', error: describeError(thrown, redact), retryable: true, scope };
   }
 }
 

@@ -77,7 +77,7 @@ test('knows anchors and merge keys, so that steps can share what they have in co
 
 /** The step as its place among the others allows: few random references would lead to a step, and in no circle. */
 function fitStep(
-  { join, edges, ...step }: StepDefinition,
+  { join, edges, catch: caught, ...step }: StepDefinition,
   at: number,
   steps: StepDefinition[],
 ): StepDefinition {
@@ -92,6 +92,7 @@ function fitStep(
     after,
     before,
     ...(join !== undefined && need <= after.length ? { join } : {}),
+    ...(caught === undefined ? {} : { catch: caught.map(({ errors = [] }) => ({ errors, continue: true })) }),
     ...(own.length === 0 ? {} : { edges: Object.fromEntries(own) }),
   };
 }
