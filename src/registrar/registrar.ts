@@ -13,6 +13,7 @@ import { type Control, makeControl } from './control.ts';
 import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
+import { type LogReader, makeLogReader } from './logs.ts';
 import { findUnreadiness } from './readiness.ts';
 import { type Components, makeComponents } from './components/components.ts';
 import { type LifeCycle, makeLifeCycle } from './life-cycle/start-stop.ts';
@@ -24,6 +25,7 @@ export interface Registrar {
   register: Register;
   execute: Execute;
   executions: ExecutionReader;
+  logs: LogReader;
   readResult: ReadResult;
   control: Control;
   callbacks: Callbacks;
@@ -43,6 +45,15 @@ export interface RegistrarDeps {
   onMoving?: (() => void) | undefined;
 }
 
+function makeOwnRegister(db: Database, wake: RegisterDeps['wake']): Register {
+  return makeRegister({
+    readDefinitions: (flows) => readDefinitions(db, flows),
+    storePlan: (plan) => storePlan(db, plan),
+    registerExecutions: (batch) => registerSurely(db, batch),
+    wake,
+  });
+}
+
 export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): Registrar {
   // Only hints: whoever misses one looks by itself.
   const tell = (hint: Hint) => sendHint(db, hint).catch(() => {});
@@ -50,12 +61,7 @@ export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): R
     wakeOwn?.();
     return tell({ moving: true });
   };
-  const register = makeRegister({
-    readDefinitions: (flows) => readDefinitions(db, flows),
-    storePlan: (plan) => storePlan(db, plan),
-    registerExecutions: (batch) => registerSurely(db, batch),
-    wake,
-  });
+  const register = makeOwnRegister(db, wake);
   return {
     register,
     execute: makeExecute({
@@ -69,6 +75,7 @@ export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): R
       listVersions: (flow) => listVersions(db.kysely, flow),
       storePlan: (plan) => storePlan(db, plan),
     }),
+    logs: makeLogReader(db),
     flowRepository: makeFlowRepository(db),
     lifeCycle: makeLifeCycle(db, onMoving),
     components: makeComponents(db, { onMoving, onChanged: () => tell({ components: true }) }),

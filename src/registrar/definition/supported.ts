@@ -50,6 +50,8 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.timeout.total',
   'steps.timeout.queue',
   'steps.allowFail',
+  'steps.concurrency',
+  'steps.rate',
   'steps.conditions',
   'steps.edgeIds',
   'steps.credentials_id',
