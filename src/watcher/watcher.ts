@@ -4,10 +4,10 @@ import type { Logger } from '../log.ts';
 import type { Registry } from '../programs/registry.ts';
 import { admitExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
+import { keepListening } from '../sql/ears.ts';
 import { makeHinter } from '../sql/hinter.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
-import type { Hint } from '../sql/wake.ts';
-import { keepListening } from './ears.ts';
+import { type Hint, listenForHints } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
@@ -96,7 +96,11 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     look: () => lookAt(parts, options.workers),
     async start() {
       await join(membership);
-      deaf = keepListening(options.url, hear, () => loop.wake(), log);
+      deaf = keepListening(
+        (onEnd) => listenForHints(options.url, hear, onEnd),
+        () => loop.wake(),
+        log,
+      );
       running = loop.run();
       timekeeper.start();
       uncancellable = watchForCancels({ db, holdings, membership, onDropped: () => loop.wake(), log });

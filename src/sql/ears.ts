@@ -1,16 +1,13 @@
-// Listens for hints of other processes, and goes on listening when the connection is lost. Deaf for a while, the poll still finds all.
+// Listens for hints of other processes, and goes on listening when the connection is lost. Deaf for a while, a poll still finds all.
 import type { Logger } from '../log.ts';
-import { listenForHints, type Hint } from '../sql/wake.ts';
 
 const LONGEST_PAUSE = 30_000;
 
-/** Calls `onHint` for each hint, and `onHearing` whenever listening begins (hints may have been missed before). Returns how to stop. */
-export function keepListening(
-  url: string,
-  onHint: (hint: Hint) => void,
-  onHearing: () => void,
-  log: Logger,
-): () => Promise<void> {
+/** Opens a connection that listens; `onEnd` is called once when that is lost. Gives how to stop. */
+type Listen = (onEnd: (error?: Error) => void) => Promise<() => Promise<void>>;
+
+/** Listens for ever, and calls `onHearing` whenever that begins (hints may have been missed before). Returns how to stop. */
+export function keepListening(listen: Listen, onHearing: () => void, log: Logger): () => Promise<void> {
   let stopped = false;
   let close = async () => {};
   let timer: NodeJS.Timeout | undefined;
@@ -22,15 +19,15 @@ export function keepListening(
     timer = setTimeout(
       () => {
         timer = undefined;
-        void listen();
+        void begin();
       },
       pause * (0.5 + Math.random()),
     );
     pause = Math.min(pause * 2, LONGEST_PAUSE);
   };
-  const listen = async () => {
+  const begin = async () => {
     try {
-      close = await listenForHints(url, onHint, again);
+      close = await listen(again);
       if (stopped) return await close();
       pause = 500;
       onHearing();
@@ -39,7 +36,7 @@ export function keepListening(
     }
   };
 
-  void listen();
+  void begin();
   return async () => {
     stopped = true;
     clearTimeout(timer);
