@@ -994,7 +994,7 @@ AS $function$
 $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_read_events_v1(seen pg_snapshot, floor_id bigint, upto pg_snapshot, after_id bigint, patterns text[], most integer)
- RETURNS TABLE(event_id bigint, name text, service text, tenant text, payload jsonb, created text, upto_now text)
+ RETURNS TABLE(event_id bigint, xid xid8, name text, service text, tenant text, payload jsonb, created text, upto_now text)
  LANGUAGE plpgsql
  STABLE
  SET enable_seqscan TO 'off'
@@ -1023,9 +1023,9 @@ begin
     ), next as (
       select f.*, patterns is null or umbel_event_matches(f.name, patterns) wanted from found f order by f.event_id limit most
     )
-    select n.event_id, case when n.wanted then n.name::text end, case when n.wanted then n.service::text end,
+    select n.event_id, n.xid, case when n.wanted then n.name::text end, case when n.wanted then n.service::text end,
            case when n.wanted then n.tenant end, case when n.wanted then n.payload end,
-           case when n.wanted then umbel_iso(n.created_ts) end, limits::text
+           case when n.wanted then umbel_iso(n.created_ts) end, coalesce(umbel_read_events_v1.upto, (select umbel_remember(limits)))::text
     from next n order by n.event_id;
 end $function$;
 
@@ -1104,6 +1104,18 @@ begin
     perform umbel_admit_v1(limited);
   end if;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_remember(s pg_snapshot)
+ RETURNS pg_snapshot
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select format('%s:%s:%s', pg_snapshot_xmin(s), pg_current_xact_id(), (
+    select string_agg(x.xid::text, ',' order by x.xid) from (
+      select k.xid::text::bigint xid from pg_snapshot_xip(s) k(xid)
+      union all
+      select generate_series(pg_snapshot_xmax(s)::text::bigint, pg_current_xact_id()::text::bigint - 1)) x))::pg_snapshot
+$function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_rescue_v1(lost_limit integer)
  RETURNS TABLE(watcher_id integer, task_flow_id character varying, task_exec_seq numeric, exec_status numeric)

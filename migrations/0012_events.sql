@@ -48,11 +48,21 @@ create function umbel_iso(at timestamptz) returns text language sql stable paral
   select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
 
+-- A snapshot as a consumer remembers it. Its own upper end is the last transaction that has ended, and later ones may have drawn numbers
+-- for their events already: they are listed as under way up to this transaction, which begins now. What begins later draws larger numbers.
+create function umbel_remember(s pg_snapshot) returns pg_snapshot language sql stable as $$
+  select format('%s:%s:%s', pg_snapshot_xmin(s), pg_current_xact_id(), (
+    select string_agg(x.xid::text, ',' order by x.xid) from (
+      select k.xid::text::bigint xid from pg_snapshot_xip(s) k(xid)
+      union all
+      select generate_series(pg_snapshot_xmax(s)::text::bigint, pg_current_xact_id()::text::bigint - 1)) x))::pg_snapshot
+$$;
+
 -- The next events of whoever has handled what is visible in `seen`, of those visible in `upto` (null: now), in order; of those that no
 -- pattern names only the number. First those of transactions that were under way in `seen`: their numbers may be small. Whoever
 -- could know of another transaction's event has one with a larger number, in the same look or a later one.
 create function umbel_read_events_v1(seen pg_snapshot, floor_id bigint, upto pg_snapshot, after_id bigint, patterns text[], most int)
-returns table (event_id bigint, name text, service text, tenant text, payload jsonb, created text, upto_now text) language plpgsql stable
+returns table (event_id bigint, xid xid8, name text, service text, tenant text, payload jsonb, created text, upto_now text) language plpgsql stable
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan set jit = off
 as $$
@@ -75,9 +85,9 @@ begin
     ), next as (
       select f.*, patterns is null or umbel_event_matches(f.name, patterns) wanted from found f order by f.event_id limit most
     )
-    select n.event_id, case when n.wanted then n.name::text end, case when n.wanted then n.service::text end,
+    select n.event_id, n.xid, case when n.wanted then n.name::text end, case when n.wanted then n.service::text end,
            case when n.wanted then n.tenant end, case when n.wanted then n.payload end,
-           case when n.wanted then umbel_iso(n.created_ts) end, limits::text
+           case when n.wanted then umbel_iso(n.created_ts) end, coalesce(umbel_read_events_v1.upto, (select umbel_remember(limits)))::text
     from next n order by n.event_id;
 end $$;
 
@@ -277,6 +287,7 @@ drop function umbel_prune_events_v1(timestamptz, bigint, int);
 drop function umbel_rebase_events_v1();
 drop function umbel_event_unread(bigint, xid8, ms_event_cursor);
 drop function umbel_read_events_v1(pg_snapshot, bigint, pg_snapshot, bigint, text[], int);
+drop function umbel_remember(pg_snapshot);
 drop function umbel_iso(timestamptz);
 drop function umbel_event_matches(text, text[]);
 drop function umbel_emit_v1(text[], text[], jsonb[]);

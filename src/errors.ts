@@ -127,6 +127,31 @@ export const ERRORS = {
     503,
     (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
   ),
+  EVENT_ID_INVALID: entry(
+    400,
+    (d: { id: string }) =>
+      `"${d.id}" is not the id of an event: send the last "id" that was received, or none.`,
+  ),
+  LISTENERS_FULL: entry(
+    503,
+    (d: { most: number }) => `${d.most} clients listen to events already; try again in a moment.`,
+  ),
+  CONSUMER_NOT_FOUND: entry(
+    404,
+    (d: { consumer: string }) => `No consumer of events is called "${d.consumer}".`,
+  ),
+  SUBSCRIPTION_NOT_FOUND: entry(
+    404,
+    (d: { subscription: string }) => `No subscription has the id "${d.subscription}".`,
+  ),
+  DELIVERY_NOT_FOUND: entry(
+    404,
+    (d: { delivery: string }) => `No delivery "${d.delivery}" of this subscription was given up.`,
+  ),
+  SUBSCRIPTION_EXISTS: entry(
+    409,
+    (d: { subscription: string }) => `The subscription id "${d.subscription}" is taken: choose another.`,
+  ),
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),
 } as const;

@@ -4,6 +4,7 @@ import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/typ
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registrar } from '../registrar/registrar.ts';
 import { UmbelError } from '../errors.ts';
+import type { Hub } from '../events/hub.ts';
 import { makeErrorHandler } from './errors.ts';
 import { setHeaders } from './headers.ts';
 import { readJsonBodies } from './json.ts';
@@ -12,6 +13,7 @@ import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addDocs } from './routes/docs.ts';
 import { addEchoRoutes } from './routes/echo.ts';
+import { addEventRoutes } from './routes/events.ts';
 import { addExecuteRoute } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
 import { addFlowRoutes } from './routes/flows.ts';
@@ -32,7 +34,16 @@ export interface HttpLog {
   error: (details: object, message: string) => void;
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answers for as long as the client listens, so the time it takes says nothing. */
+    isStream?: boolean;
+  }
+}
+
 export interface AppDeps extends Registrar {
+  /** Gives events to those who listen. Default: nothing happens. */
+  events?: Hub;
   log: HttpLog;
   /** The metrics of the process, in Prometheus's text form. Default: none. */
   readMetrics?: () => Promise<{ type: string; text: string }>;
@@ -82,6 +93,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);
   addControlRoutes(app, deps);
+  addEventRoutes(app, deps);
   addHealthRoutes(app, deps);
   addMetricsRoute(app, deps);
   addEchoRoutes(app);
@@ -91,6 +103,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
 
 function watchRequests(app: App, { log, observeRequest }: AppDeps): void {
   app.addHook('onResponse', (request, reply, done) => {
+    if (request.routeOptions.config.isStream) return done();
     const { elapsedTime } = reply;
     observeRequest?.(request.method, request.routeOptions.url ?? 'none', reply.statusCode, elapsedTime);
     if (elapsedTime > SLOW_MS)

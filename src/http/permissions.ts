@@ -13,6 +13,8 @@ export type Permission =
   | 'executions.control'
   | 'flows.read'
   | 'flows.write'
+  | 'events.read'
+  | 'events.write'
   | 'metrics.read';
 
 /** Who asks. The tenant comes from here alone, never from what was sent. */
@@ -55,6 +57,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'POST /executions/:id/tasks/:step/rerun': 'executions.control',
   'POST /executions/:id/tasks/:step/skip': 'executions.control',
   'POST /executions/rerun': 'executions.control',
+  'GET /events': 'events.read',
 };
 
 declare module 'fastify' {

@@ -24,9 +24,16 @@ export interface Position {
   after: string | null;
 }
 
-/** What was found, and where each event ends; events that were not asked for have a position only. */
+/** An event that was found: the number of its transaction, and the position behind it. */
+export interface Found {
+  event: Event;
+  xid: string;
+  position: Position;
+}
+
 export interface Page {
-  events: { event: Event; position: Position }[];
+  /** Those that were asked for. */
+  events: Found[];
   /** Behind all that was looked at; null: there was nothing. */
   end: Position | null;
   /** Whether there may be more at once: it was cut, or what was looked at ended at an earlier moment. */
@@ -45,6 +52,7 @@ export interface ReadRequest {
 
 interface Row {
   event_id: string;
+  xid: string;
   name: string | null;
   service: string | null;
   tenant: string;
@@ -68,7 +76,13 @@ export async function readEvents(db: Database, request: ReadRequest): Promise<Pa
   const events = rows.flatMap((row) =>
     row.name === null
       ? []
-      : [{ event: toEvent(row, row.name, service), position: row === last && end ? end : at(row) }],
+      : [
+          {
+            event: toEvent(row, row.name, service),
+            xid: row.xid,
+            position: row === last && end ? end : at(row),
+          },
+        ],
   );
   return { events, end, hasMore: isCut || from.upto !== null };
 }
@@ -97,7 +111,7 @@ function larger(a: string, b: string | null): string {
 export async function readPresent(db: Database): Promise<Position> {
   const { rows } = await db.pool.query<{ seen: string; floor: string }>({
     name: 'readPresent',
-    text: `select pg_current_snapshot()::text seen, coalesce((select e.event_id from ms_event e order by e.event_id desc limit 1), 0)::text floor`,
+    text: `select umbel_remember(pg_current_snapshot())::text seen, coalesce((select e.event_id from ms_event e order by e.event_id desc limit 1), 0)::text floor`,
   });
   return { ...rows[0]!, upto: null, after: null };
 }

@@ -84,6 +84,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     if (position.hint(priority)) loop.hurry();
     else loop.wake();
   };
+  const listen = (onEnd: (error?: Error) => void) => listenForHints(options.url, hear, onEnd);
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
     admitExecutions(db, [heard.places]).catch((error: unknown) =>
@@ -96,11 +97,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     look: () => lookAt(parts, options.workers),
     async start() {
       await join(membership);
-      deaf = keepListening(
-        (onEnd) => listenForHints(options.url, hear, onEnd),
-        () => loop.wake(),
-        log,
-      );
+      deaf = keepListening(listen, () => loop.wake(), log);
       running = loop.run();
       timekeeper.start();
       uncancellable = watchForCancels({ db, holdings, membership, onDropped: () => loop.wake(), log });

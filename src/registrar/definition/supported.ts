@@ -8,6 +8,7 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'name',
   'description',
   'maxRunning',
+  'announce',
   'defaults',
   'defaults.priority',
   'defaults.pool',

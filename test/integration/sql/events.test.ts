@@ -189,7 +189,7 @@ describe.each(servers())('on $name', ({ server }) => {
 
   it('loses nothing of those who write at the same time, each in a transaction of one statement', async () => {
     const writers = 6;
-    const each = 150;
+    const each = 500;
     const got: number[] = [];
     let position = await readPresent(database.db);
     let writing = true;
