@@ -9,6 +9,26 @@ CREATE TABLE kr_claim (
   CONSTRAINT kr_claim_pkey PRIMARY KEY (watcher_id, claim_no, part)
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 
+CREATE TABLE kr_fire (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  slot timestamp with time zone NOT NULL,
+  decision text NOT NULL,
+  reason text,
+  through timestamp with time zone,
+  task_flow_id character varying(256) COLLATE "C",
+  live boolean NOT NULL DEFAULT false,
+  decided_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT kr_fire_pkey PRIMARY KEY (task_id, slot),
+  CONSTRAINT kr_fire_decision_check CHECK ((decision = ANY (ARRAY['fired'::text, 'queued'::text, 'skipped'::text, 'missed'::text, 'cancelled'::text, 'failed'::text])))
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+COMMENT ON COLUMN kr_fire.slot IS 'the time that the cron expression names; jitter comes after it';
+COMMENT ON COLUMN kr_fire.through IS 'missed: the same is true of every time up to this one';
+COMMENT ON COLUMN kr_fire.task_flow_id IS 'the execution that it started';
+COMMENT ON COLUMN kr_fire.live IS 'its execution had not ended when it was last looked at';
+CREATE INDEX kr_fire_execution ON public.kr_fire USING btree (task_flow_id) WHERE (task_flow_id IS NOT NULL);
+CREATE INDEX kr_fire_live ON public.kr_fire USING btree (task_id) WHERE live;
+CREATE INDEX kr_fire_queued ON public.kr_fire USING btree (task_id, slot) WHERE (decision = 'queued'::text);
+
 CREATE TABLE kr_flow_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
   task_id character varying(256) COLLATE "C" NOT NULL,
@@ -42,10 +62,29 @@ CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_
 CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
+CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_hand_announce BEFORE INSERT ON public.kr_flow_stat FOR EACH ROW WHEN (((new.version IS NULL) AND (new.announce IS NULL))) EXECUTE FUNCTION umbel_hand_announce();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 CREATE TRIGGER umbel_tell_ended AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.announce IS NOT NULL) AND (new.flow_status <> old.flow_status) AND ((new.announce = 2) OR (new.flow_status <> 'success'::text)) AND (new.flow_status = ANY (ARRAY['success'::text, 'failed'::text, 'aborted'::text, 'compensation_failed'::text])))) EXECUTE FUNCTION umbel_tell_ended();
 CREATE TRIGGER umbel_tell_registered AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN (((new.announce = 2) AND ((new.trigger ->> 'kind'::text) IS DISTINCT FROM 'event'::text))) EXECUTE FUNCTION umbel_tell_registered();
+
+CREATE TABLE kr_signal (
+  signal_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  name character varying(256) NOT NULL,
+  value jsonb,
+  sender text,
+  comment text,
+  sent_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  task_exec_seq numeric,
+  delivered_ts timestamp with time zone,
+  CONSTRAINT kr_signal_pkey PRIMARY KEY (signal_id)
+);
+COMMENT ON TABLE kr_signal IS 'signals to executions; a row inserted by hand is one as well';
+COMMENT ON COLUMN kr_signal.task_exec_seq IS 'the task that got it; null: kept until one waits for its name';
+CREATE INDEX kr_signal_name ON public.kr_signal USING btree (task_flow_id, name, signal_id);
+CREATE TRIGGER umbel_signalled AFTER INSERT ON public.kr_signal REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION umbel_signalled();
 
 CREATE TABLE kr_task_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -79,6 +118,7 @@ CREATE TABLE kr_task_stat (
   result jsonb,
   error jsonb,
   checkpoint jsonb,
+  delivered jsonb,
   CONSTRAINT kr_task_stat_pkey PRIMARY KEY (task_flow_id, task_exec_seq),
   CONSTRAINT kr_task_stat_task_priority_check CHECK (((('-20'::integer)::numeric <= task_priority) AND (task_priority < (20)::numeric)))
 ) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.2, autovacuum_analyze_scale_factor=0.05, autovacuum_vacuum_cost_delay=0);
@@ -94,6 +134,7 @@ COMMENT ON COLUMN kr_task_stat.lost IS 'times its watcher died; counted apart fr
 COMMENT ON COLUMN kr_task_stat.retried IS 'times it was tried again after a failure';
 COMMENT ON COLUMN kr_task_stat.revision IS 'bumped by every write of the engine; an update that leaves it is a hand at work';
 COMMENT ON COLUMN kr_task_stat.checkpoint IS 'what the last attempt left for the next one';
+COMMENT ON COLUMN kr_task_stat.delivered IS 'what the task waited for, there until the attempt that sees it ends';
 CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
 CREATE INDEX kr_task_stat_unwired ON public.kr_task_stat USING btree (task_flow_id) WHERE unwired;
 CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT WHEN ((current_setting('umbel.pruning'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION umbel_hand_delete();
@@ -106,10 +147,31 @@ CREATE TABLE kr_timer (
   task_exec_seq numeric NOT NULL,
   kind text NOT NULL,
   due_ts timestamp with time zone NOT NULL,
-  CONSTRAINT kr_timer_pkey PRIMARY KEY (task_flow_id, task_exec_seq),
-  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text])))
+  CONSTRAINT kr_timer_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
+  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text, 'beat'::text])))
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX kr_timer_due ON public.kr_timer USING btree (due_ts);
+
+CREATE TABLE kr_wait (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  kind text NOT NULL,
+  token text NOT NULL DEFAULT (gen_random_uuid())::text,
+  name character varying(256),
+  fallback jsonb,
+  early jsonb,
+  beat double precision,
+  since_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT kr_wait_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
+  CONSTRAINT kr_wait_token_key UNIQUE (token),
+  CONSTRAINT kr_wait_kind_check CHECK ((kind = ANY (ARRAY['signal'::text, 'callback'::text, 'sub_execution'::text])))
+);
+COMMENT ON TABLE kr_wait IS 'what a task at 2 waits for; the reason of the task says which';
+COMMENT ON COLUMN kr_wait.token IS 'of a callback: whoever knows it may answer; of a sub_execution: its task_flow_id';
+COMMENT ON COLUMN kr_wait.name IS 'of the signal';
+COMMENT ON COLUMN kr_wait.fallback IS 'what is delivered when the time is over; null: a TimeoutError';
+COMMENT ON COLUMN kr_wait.early IS 'what came before the task stood waiting';
+COMMENT ON COLUMN kr_wait.beat IS 'milliseconds: without a sign of life for so long it is over';
 
 CREATE TABLE kr_watcher (
   watcher_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -122,6 +184,28 @@ CREATE TABLE kr_watcher (
   lease_until timestamp with time zone NOT NULL,
   CONSTRAINT kr_watcher_pkey PRIMARY KEY (watcher_id)
 ) WITH (fillfactor=50);
+
+CREATE TABLE ms_component (
+  component_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL DEFAULT 'local'::text,
+  name text,
+  description text,
+  kind text NOT NULL,
+  is_global boolean NOT NULL DEFAULT false,
+  settings jsonb NOT NULL DEFAULT '{}'::jsonb,
+  status text NOT NULL DEFAULT 'inactive'::text,
+  status_ts timestamp with time zone NOT NULL DEFAULT now(),
+  created_ts timestamp with time zone NOT NULL DEFAULT now(),
+  updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_component_pkey PRIMARY KEY (tenant, component_id),
+  CONSTRAINT ms_component_component_id_check CHECK ((((component_id)::text !~ '^(\.*|program)$'::text) AND (POSITION(('.'::text) IN (component_id)) = 0))),
+  CONSTRAINT ms_component_kind_check CHECK ((kind = ANY (ARRAY['program'::text, 'http'::text, 'process'::text]))),
+  CONSTRAINT ms_component_status_check CHECK ((status = ANY (ARRAY['inactive'::text, 'starting'::text, 'active'::text, 'stopping'::text])))
+);
+COMMENT ON TABLE ms_component IS 'what a node''s componentId names when no program is called componentId.function';
+COMMENT ON COLUMN ms_component.settings IS 'of its kind: the address of an http component, the argv of a process';
+COMMENT ON COLUMN ms_component.status IS 'of a global one, which is started and stopped by hand; others live and die with their flows';
+CREATE INDEX ms_component_moving ON public.ms_component USING btree (status_ts) WHERE (status = ANY (ARRAY['starting'::text, 'stopping'::text]));
 
 CREATE TABLE ms_delivery (
   delivery_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -201,10 +285,13 @@ COMMENT ON COLUMN ms_flow.max_running IS 'executions at once; null: no limit';
 COMMENT ON COLUMN ms_flow.revision IS 'bumped by every change of the definition, whoever makes it';
 COMMENT ON COLUMN ms_flow.settings IS 'defaults, deadline and the like, as in the flow''s YAML; null: nothing';
 COMMENT ON COLUMN ms_flow.announce IS 'what its executions tell: 0 nothing, 1 failures, 2 all; follows from its status, its settings and subscriptions';
+COMMENT ON COLUMN ms_flow.owners IS '[{id, type}]; empty: its tenant';
 COMMENT ON COLUMN ms_flow.status IS 'inactive, starting, active, stopping; changed by start and stop, never by hand';
 COMMENT ON COLUMN ms_flow.status_ts IS 'since when it stands there: a transitional status that is too old is reconciled';
+CREATE INDEX ms_flow_moving ON public.ms_flow USING btree (status_ts) WHERE (status = ANY (ARRAY['starting'::text, 'stopping'::text]));
 CREATE TRIGGER umbel_flow_announce BEFORE INSERT OR UPDATE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_announce();
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
+CREATE TRIGGER umbel_flow_gone AFTER DELETE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_gone();
 CREATE TRIGGER umbel_flow_status AFTER UPDATE OF status, cron, timezone ON public.ms_flow FOR EACH ROW WHEN ((((new.status IS DISTINCT FROM old.status) OR ((new.cron)::text IS DISTINCT FROM (old.cron)::text)) OR ((new.timezone)::text IS DISTINCT FROM (old.timezone)::text))) EXECUTE FUNCTION umbel_flow_status();
 
 CREATE TABLE ms_flow_version (
@@ -249,11 +336,21 @@ CREATE TABLE ms_schedule (
   timezone character varying(256) NOT NULL,
   due_execution timestamp with time zone,
   paused boolean NOT NULL DEFAULT false,
+  decided_to timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT ms_schedule_pkey PRIMARY KEY (task_id),
   CONSTRAINT ms_schedule_task_id_fkey FOREIGN KEY (task_id) REFERENCES ms_flow(task_id) ON DELETE CASCADE
-);
+) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02);
 COMMENT ON COLUMN ms_schedule.due_execution IS 'when it fires next; null: not worked out yet, or its flow is not active';
-CREATE INDEX ms_schedule_due ON public.ms_schedule USING btree (due_execution) WHERE (NOT paused);
+COMMENT ON COLUMN ms_schedule.decided_to IS 'what was to fire up to here has been decided on';
+CREATE INDEX ms_schedule_due ON public.ms_schedule USING btree (COALESCE(due_execution, '-infinity'::timestamp with time zone)) WHERE (NOT paused);
+
+CREATE TABLE ms_snapshot (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  step character varying(256) NOT NULL,
+  snapshot jsonb NOT NULL,
+  updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_snapshot_pkey PRIMARY KEY (task_id, step)
+);
 
 CREATE TABLE ms_subscription (
   subscription_id character varying(256) COLLATE "C" NOT NULL,
@@ -343,8 +440,8 @@ begin
   return admitted;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, most integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[])
- RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[], retried integer, checkpoint jsonb)
+CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, most integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[], waits jsonb[])
+ RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[], retried integer, checkpoint jsonb, delivered jsonb)
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
@@ -376,7 +473,7 @@ begin
     select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
     urgent := coalesce(best, 1000);
-    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb;
+    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb;
   end if;
 
   if cardinality(flows) > 0 then
@@ -389,16 +486,18 @@ begin
         suspended_ts = case when u.status = 2 then clock_timestamp() end,
         reason = case when u.status <> 0 then u.reason end,
         retried = case when u.reason = 'retry' then t.retried + 1 else t.retried end,
-        result = u.result, error = u.error, checkpoint = u.checkpoint, revision = t.revision + 1
-      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints)
-        u(flow, seq, attempt, status, reason, age, result, error, checkpoint)
+        result = u.result, error = u.error, revision = t.revision + 1,
+        checkpoint = case when u.status <> 3 then coalesce(u.checkpoint, t.checkpoint) end,
+        delivered = case when u.reason = 'retry' and t.delivered ? 'value' then t.delivered end
+      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints, waits)
+        u(flow, seq, attempt, status, reason, age, result, error, checkpoint, wait)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
-      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on
+      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on, u.wait is not null outside
     ), edge as (
       select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) group by 1, 2
     ), ended as (
-      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 or s.waiting_on > 0 group by 1
+      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where (s.status <> 0 or s.waiting_on > 0) and not s.outside group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
@@ -407,7 +506,7 @@ begin
       from ordered o, (select array_agg(flow) f, array_agg(moved) m, array_agg(failed) x from ended) e;
 
     if settled < cardinality(flows) then
-      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
+      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
         from unnest(flows, seqs, attempts, statuses) u(flow, seq, attempt, status)
         where not exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
                             and t.exec_status = u.status and t.watcher_id = watcher and t.attempt = u.attempt);
@@ -421,7 +520,10 @@ begin
         where u.status = 0 and exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
                                          and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt
                                          and t.waiting_on = 0 and not t.ready)
-        on conflict (task_flow_id, task_exec_seq) do update set kind = excluded.kind, due_ts = excluded.due_ts;
+        on conflict (task_flow_id, task_exec_seq, kind) do update set due_ts = excluded.due_ts;
+    end if;
+    if waits is not null then
+      perform umbel_wait_v1(watcher, flows, seqs, attempts, delays, waits);
     end if;
 
     -- release and hand over
@@ -452,13 +554,13 @@ begin
           revision = t.revision + 1
         from child c where t.ctid = c.tid
         returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
-          t.retried, t.checkpoint, c.handed
+          t.retried, t.checkpoint, t.delivered, c.handed
       ), noted as (
         insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
         select watcher, claim, 0, array_agg(r.task_flow_id), array_agg(r.task_exec_seq) from released r where r.handed having count(*) > 0
       )
       select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends,
-        r.retried, r.checkpoint
+        r.retried, r.checkpoint, r.delivered
         from released r where r.handed;
       get diagnostics handed = row_count;
     end if;
@@ -473,7 +575,7 @@ begin
       ) u group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
     ) m;
     if moved_flows is not null then
-      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
+      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
         from umbel_count_v1(moved_flows, moved_by, moved_failed) f(flow);
     end if;
   end if;
@@ -494,13 +596,13 @@ begin
         finished_ts = null, suspended_ts = null, result = null
       from numbered n where t.ctid = n.tid
       returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
-          t.retried, t.checkpoint
+          t.retried, t.checkpoint, t.delivered
     ), noted as (
       insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
       select watcher, claim, 1, array_agg(c.task_flow_id), array_agg(c.task_exec_seq) from claimed c having count(*) > 0
     )
     select 1::smallint, c.task_flow_id, c.task_exec_seq, c.task_id, c.task_seq, c.task_priority, c.attempt, c.parameters::text, c.version, c.input, c.depends,
-        c.retried, c.checkpoint
+        c.retried, c.checkpoint, c.delivered
       from claimed c;
   end if;
 end $function$;
@@ -514,6 +616,47 @@ AS $function$
     case when flow ->> 'status' <> 'inactive' or flow -> 'settings' @> '{"announce": true}' then 2 else 0 end,
     (select max(s.announce) from ms_subscription s where s.tenant = flow ->> 'tenant' and (s.task_id is null or s.task_id = flow ->> 'task_id')))::smallint
 $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_beat_v1(of_token text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  update kr_timer k set due_ts = clock_timestamp() + w.beat * interval '1 millisecond'
+    from kr_wait w
+    where w.token = of_token and w.kind = 'callback' and k.task_flow_id = w.task_flow_id and k.task_exec_seq = w.task_exec_seq and k.kind = 'beat';
+  return found or exists (select from kr_wait w where w.token = of_token and w.kind = 'callback');
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_call_back_v1(of_token text, message jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  wait record;
+  task record;
+begin
+  select w.task_flow_id flow, w.task_exec_seq seq into wait from kr_wait w where w.token = of_token and w.kind = 'callback';
+  if not found then return 'unknown'; end if;
+  select t.exec_status, t.reason into task from kr_task_stat t where t.task_flow_id = wait.flow and t.task_exec_seq = wait.seq for update;
+  select w.task_flow_id flow, w.task_exec_seq seq, w.early into wait from kr_wait w where w.token = of_token and w.kind = 'callback';
+  if not found then return 'unknown'; end if;
+  if wait.early is not null then return 'used'; end if;
+  if task.exec_status in (3, 9) or (task.exec_status = 2 and task.reason = 'failed') then return 'ended'; end if;
+  if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message || '{"kind": "callback"}']) = 1 then return 'delivered'; end if;
+  update kr_wait w set early = message || '{"kind": "callback"}' where w.token = of_token;
+  return 'kept';
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[], failed boolean[])
  RETURNS SETOF character varying
@@ -562,6 +705,44 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_deliver_v1(flows text[], seqs numeric[], messages jsonb[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  woken_flows text[]; woken_seqs numeric[]; pools text[]; priorities numeric[]; kinds text[];
+  undone text[];
+begin
+  with woken as (
+    update kr_task_stat t set
+      exec_status = 0, reason = null, suspended_ts = null, delivered = u.message, revision = t.revision + 1,
+      ready = coalesce(t.waiting_on = 0 and t.live > 0 and not t.hold, false)
+        and not exists (select from kr_flow_stat f where f.task_flow_id = u.flow and f.place = 0)
+    from unnest(flows, seqs, messages) u(flow, seq, message)
+    where t.task_flow_id = u.flow and t.task_exec_seq = u.seq and t.exec_status = 2 and t.reason = u.message ->> 'kind'
+    returning t.task_flow_id flow, t.task_exec_seq seq, u.message ->> 'kind' kind, t.pool, t.task_priority priority, t.ready,
+      t.waiting_on > 0 or t.live = 0 undone
+  )
+  select array_agg(w.flow), array_agg(w.seq), array_agg(w.kind),
+         array_agg(w.pool) filter (where w.ready), array_agg(w.priority) filter (where w.ready),
+         array_agg(distinct w.flow order by w.flow) filter (where w.undone)
+    into woken_flows, woken_seqs, kinds, pools, priorities, undone from woken w;
+  if woken_flows is null then return 0; end if;
+  delete from kr_wait w using unnest(woken_flows, woken_seqs, kinds) u(flow, seq, kind)
+    where w.task_flow_id = u.flow and w.task_exec_seq = u.seq and w.kind = u.kind;
+  delete from kr_timer k using unnest(woken_flows, woken_seqs) u(flow, seq)
+    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.kind in ('wait', 'beat');
+  perform pg_notify('umbel', json_build_object('pool', u.pool, 'priority', min(u.priority))::text)
+    from unnest(pools, priorities) u(pool, priority) group by u.pool;
+  perform umbel_wire_undone(undone);
+  return cardinality(woken_flows);
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_deliver_v1(ids bigint[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -591,7 +772,7 @@ CREATE OR REPLACE FUNCTION public.umbel_emit_v1(names text[], tenants text[], pa
 AS $function$
   insert into ms_event (name, tenant, payload) select e.name, e.tenant, e.payload
   from unnest(names, tenants, payloads) with ordinality e(name, tenant, payload, ordinal) order by e.ordinal;
-  select pg_notify('umbel_events', '') where cardinality(names) > 0
+  select pg_notify('umbel', '{"events": ""}') where cardinality(names) > 0
 $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_event_flow(payload jsonb)
@@ -617,6 +798,24 @@ CREATE OR REPLACE FUNCTION public.umbel_event_unread(event_id bigint, xid xid8, 
 AS $function$
   select not pg_visible_in_snapshot(xid, c.seen) and (event_id > c.floor_id or xid < pg_snapshot_xmax(c.seen))
 $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_executions_gone()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  if tg_op = 'TRUNCATE' then
+    delete from kr_fire r where r.task_flow_id is not null;
+  else
+    delete from kr_fire r using gone g where r.task_flow_id = g.task_flow_id;
+  end if;
+  return null;
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
  RETURNS text[]
@@ -646,20 +845,23 @@ AS $function$
 #variable_conflict use_column
 declare
   due_flows text[]; due_seqs numeric[];
+  late_flows text[]; late_seqs numeric[];
   undone text[];
 begin
   -- Tasks are locked before their timers, as by everybody; those that somebody else is at now are left for the next time.
   select array_agg(u.flow), array_agg(u.seq) into due_flows, due_seqs from (
-      select d.flow, d.seq from (
+      select distinct d.flow, d.seq from (
         select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() order by k.due_ts limit most) d
       order by d.flow, d.seq) u
     cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update skip locked) k;
   if due_flows is null then return; end if;
   with gone as (
     delete from kr_timer k using unnest(due_flows, due_seqs) u(flow, seq)
-    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.due_ts <= clock_timestamp() returning u.flow, u.seq
+    where k.task_flow_id = u.flow and k.task_exec_seq = u.seq and k.due_ts <= clock_timestamp() returning u.flow, u.seq, k.kind
   )
-  select array_agg(g.flow), array_agg(g.seq) into due_flows, due_seqs from gone g;
+  select array_agg(g.flow) filter (where g.kind in ('retry', 'sleep')), array_agg(g.seq) filter (where g.kind in ('retry', 'sleep')),
+         array_agg(g.flow) filter (where g.kind in ('wait', 'beat')), array_agg(g.seq) filter (where g.kind in ('wait', 'beat'))
+    into due_flows, due_seqs, late_flows, late_seqs from gone g;
   return query with fired as (
     update kr_task_stat t set ready = true, revision = t.revision + 1
     from unnest(due_flows, due_seqs) u(flow, seq)
@@ -671,6 +873,9 @@ begin
   select array_agg(distinct u.flow) into undone from unnest(due_flows, due_seqs) u(flow, seq)
     cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq and t.exec_status = 0 and t.live = 0) k;
   perform umbel_wire_undone(undone);
+  if late_flows is not null then
+    perform umbel_time_out_v1(late_flows, late_seqs);
+  end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_flow_announce()
@@ -692,6 +897,15 @@ begin
   return new;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_flow_gone()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from kr_fire r where r.task_id = old.task_id;
+  return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_flow_status()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -702,11 +916,14 @@ begin
   end if;
   if new.status in ('stopping', 'inactive') or new.cron is null then
     delete from ms_schedule s where s.task_id = new.task_id;
+    update kr_fire r set decision = 'cancelled', reason = 'the schedule ended' where r.task_id = new.task_id and r.decision = 'queued';
   end if;
   if new.status in ('starting', 'active') and new.cron is not null then
-    insert into ms_schedule (task_id, cron, timezone) values (new.task_id, new.cron, coalesce(new.timezone, 'UTC'))
-      on conflict (task_id) do update set cron = excluded.cron, timezone = excluded.timezone, due_execution = null
-      where (ms_schedule.cron, ms_schedule.timezone) is distinct from (excluded.cron, excluded.timezone);
+    insert into ms_schedule as s (task_id, cron, timezone) values (new.task_id, new.cron, coalesce(new.timezone, 'UTC'))
+      on conflict (task_id) do update
+      set cron = excluded.cron, timezone = excluded.timezone, due_execution = null, decided_to = excluded.decided_to
+      where (s.cron, s.timezone) is distinct from (excluded.cron, excluded.timezone) or new.status is distinct from old.status;
+    perform pg_notify('umbel', '{"schedules":true}');
   elsif new.status in ('starting', 'active') then
     insert into ms_hook as h (task_id, queue, status) values (new.task_id, new.task_id, case new.status when 'active' then 'open' else 'closed' end)
       on conflict (task_id) do update set status = excluded.status where h.status <> excluded.status;
@@ -729,12 +946,17 @@ CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
 AS $function$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
+  delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
     where t.task_flow_id = e.task_flow_id and t.task_exec_seq = k.task_exec_seq;
-  delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
-    where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id);
+  with ended as (
+    delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
+      where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id)
+    returning f.task_flow_id
+  )
+  delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id;
   return null;
 end $function$;
 
@@ -754,6 +976,8 @@ begin
   end if;
   new.watcher_id := null;
   delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
+  delete from kr_wait w where w.task_flow_id = old.task_flow_id and w.task_exec_seq = old.task_exec_seq;
+  new.delivered := null;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
   end if;
@@ -762,7 +986,6 @@ begin
   if new.exec_status in (0, 1) then
     new.exec_status := 0;
     new.error := null;
-    new.checkpoint := null;
     new.lost := 0;
     new.retried := 0;
   end if;
@@ -860,6 +1083,41 @@ begin
   perform 1 from kr_flow_stat f where f.task_flow_id = any (executions) order by f.task_flow_id for update;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_match_v1(executions text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  flows text[]; seqs numeric[]; messages jsonb[];
+begin
+  perform 1 from kr_wait w
+    join kr_task_stat t on t.task_flow_id = w.task_flow_id and t.task_exec_seq = w.task_exec_seq
+    where w.task_flow_id = any (executions) and w.kind = 'signal' order by t.task_flow_id, t.task_exec_seq for update of t;
+  with waiting as (
+    select w.task_flow_id flow, w.task_exec_seq seq, w.name,
+      row_number() over (partition by w.task_flow_id, w.name order by w.since_ts, w.task_exec_seq) n
+    from kr_wait w
+    join kr_task_stat t on t.task_flow_id = w.task_flow_id and t.task_exec_seq = w.task_exec_seq
+    where w.task_flow_id = any (executions) and w.kind = 'signal' and t.exec_status = 2 and t.reason = 'signal'
+  ), kept as (
+    select s.signal_id, s.task_flow_id flow, s.name, row_number() over (partition by s.task_flow_id, s.name order by s.signal_id) n
+    from kr_signal s where s.task_flow_id = any (executions) and s.task_exec_seq is null
+  ), matched as (
+    update kr_signal s set task_exec_seq = w.seq, delivered_ts = clock_timestamp()
+    from waiting w join kept k on k.flow = w.flow and k.name = w.name and k.n = w.n
+    where s.signal_id = k.signal_id
+    returning s.task_flow_id flow, w.seq, jsonb_build_object('kind', 'signal', 'value', s.value, 'by', s.sender, 'comment', s.comment,
+      'at', to_char(s.sent_ts at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) message
+  )
+  select array_agg(m.flow), array_agg(m.seq), array_agg(m.message) into flows, seqs, messages from matched m;
+  return case when flows is null then 0 else umbel_deliver_v1(flows, seqs, messages) end;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_override(parameters json, override jsonb)
  RETURNS json
  LANGUAGE sql
@@ -895,6 +1153,22 @@ begin
     returning 1
   )
   select (select count(*) from gone), (select max(o.event_id) from old o having count(*) = most) into events, next;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prune_fires_v1(flows text[], kept integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  delete from kr_fire r using unnest(flows) u(flow)
+    cross join lateral (select k.slot from kr_fire k where k.task_id = u.flow order by k.slot desc offset kept limit 1) cut
+    where r.task_id = u.flow and r.slot <= cut.slot and r.decision <> 'queued'
+      and not exists (select from kr_flow_stat f where f.task_flow_id = r.task_flow_id and f.flow_status in ('open', 'paused', 'compensating'));
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_prune_v1(ended_before timestamp with time zone, of_flow text, after_ts timestamp with time zone, after_flow text, most_executions integer, most_tasks integer, OUT executions integer, OUT tasks integer, OUT next_ts timestamp with time zone, OUT next_flow text)
@@ -957,6 +1231,8 @@ begin
     delete from kr_task_stat t using unnest(tids, tid_flows) u(tid, flow) join unnest(old) o(flow) on o.flow = u.flow where t.ctid = u.tid;
     get diagnostics tasks = row_count;
     delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
+    delete from kr_wait w using unnest(old) o(flow) where w.task_flow_id = o.flow;
+    delete from kr_signal s using unnest(old) o(flow) where s.task_flow_id = o.flow;
     delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
     get diagnostics executions = row_count;
   end if;
@@ -1246,6 +1522,44 @@ AS $function$
   select exec_status = 3 or (exec_status = 9 and reason is distinct from 'aborted')
 $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_signal_v1(of_tenant text, execution text, signal text, value jsonb, sender text, comment text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  status text;
+begin
+  perform 1 from kr_wait w
+    join kr_task_stat t on t.task_flow_id = w.task_flow_id and t.task_exec_seq = w.task_exec_seq
+    where w.task_flow_id = execution and w.kind = 'signal' order by t.task_exec_seq for update of t;
+  select f.flow_status into status from kr_flow_stat f where f.task_flow_id = execution and f.tenant = of_tenant for update;
+  if status in ('open', 'paused') then
+    insert into kr_signal (task_flow_id, name, value, sender, comment) values (execution, signal, value, sender, comment);
+  end if;
+  return status;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_signalled()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  unknown text;
+begin
+  select s.task_flow_id into unknown from come s where not exists (select from kr_flow_stat f where f.task_flow_id = s.task_flow_id) limit 1;
+  if unknown is not null then
+    raise exception 'there is no execution "%"', unknown using errcode = 'foreign_key_violation';
+  end if;
+  perform 1 from kr_flow_stat f where f.task_flow_id in (select s.task_flow_id from come s) order by f.task_flow_id for update;
+  perform umbel_match_v1(array(select distinct s.task_flow_id::text from come s where s.task_exec_seq is null));
+  return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_subscribed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1292,6 +1606,30 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_time_out_v1(flows text[], seqs numeric[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  messages jsonb[];
+begin
+  select array_agg(w.task_flow_id), array_agg(w.task_exec_seq), array_agg(jsonb_build_object('kind', w.kind, 'timedOut', true)
+      || coalesce(w.fallback, jsonb_build_object('error', jsonb_build_object('name', 'TimeoutError', 'message', case w.kind
+        when 'signal' then format('the signal "%s" did not come in time', w.name)
+        when 'callback' then 'the callback did not come in time'
+        else 'the execution that it started did not end in time' end))))
+    into flows, seqs, messages
+    from unnest(flows, seqs) u(flow, seq)
+    join kr_task_stat t on t.task_flow_id = u.flow and t.task_exec_seq = u.seq and t.exec_status = 2
+    join kr_wait w on w.task_flow_id = u.flow and w.task_exec_seq = u.seq and w.kind = t.reason;
+  return case when flows is null then 0 else umbel_deliver_v1(flows, seqs, messages) end;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_truncated()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1300,7 +1638,50 @@ begin
   delete from kr_flow_stat;
   delete from kr_claim;
   delete from kr_timer;
+  delete from kr_wait;
+  delete from kr_signal;
   return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_wait_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], timeouts double precision[], waits jsonb[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  since constant timestamptz := clock_timestamp();
+  early_flows text[]; early_seqs numeric[]; messages jsonb[];
+begin
+  select array_agg(u.flow), array_agg(u.seq), array_agg(u.timeout), array_agg(u.wait) into flows, seqs, timeouts, waits
+    from unnest(flows, seqs, attempts, timeouts, waits) u(flow, seq, attempt, timeout, wait)
+    where u.wait is not null and exists (
+      select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 2 and t.reason = u.wait ->> 'kind' and t.watcher_id = watcher and t.attempt = u.attempt);
+  if flows is null then return; end if;
+  perform 1 from kr_flow_stat f where f.task_flow_id = any (flows) order by f.task_flow_id for update;
+  insert into kr_wait (task_flow_id, task_exec_seq, kind, token, name, since_ts, beat, fallback)
+    select u.flow, u.seq, u.wait ->> 'kind', coalesce(u.wait ->> 'token', gen_random_uuid()::text), u.wait ->> 'name', since, (u.wait ->> 'beat')::float8,
+      case when u.wait ? 'default' then jsonb_build_object('value', u.wait -> 'default') end
+    from unnest(flows, seqs, waits) u(flow, seq, wait)
+    on conflict (task_flow_id, task_exec_seq, kind) do update set name = excluded.name, beat = excluded.beat, fallback = excluded.fallback;
+  insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts)
+    select u.flow, u.seq, 'wait', since + u.timeout * interval '1 millisecond'
+    from unnest(flows, seqs, timeouts) u(flow, seq, timeout) where u.timeout is not null
+    union all
+    select u.flow, u.seq, 'beat', since + (u.wait ->> 'beat')::float8 * interval '1 millisecond'
+    from unnest(flows, seqs, waits) u(flow, seq, wait) where u.wait ? 'beat'
+    on conflict do nothing;
+  perform umbel_match_v1(flows);
+  select array_agg(u.flow), array_agg(u.seq), array_agg(w.early) into early_flows, early_seqs, messages
+    from unnest(flows, seqs, waits) u(flow, seq, wait)
+    join kr_wait w on w.task_flow_id = u.flow and w.task_exec_seq = u.seq and w.kind = u.wait ->> 'kind' and w.early is not null;
+  if early_flows is not null then
+    perform umbel_deliver_v1(early_flows, early_seqs, messages);
+  end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_wire(execution text)
@@ -1354,7 +1735,7 @@ begin
       select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
     ), fresh as (
       select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases,
-             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq) timed
+             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq and k.kind in ('retry', 'sleep')) timed
       from kr_task_stat t
       left join incoming i on i.child = t.task_exec_seq
       left join outgoing o on o.parent = t.task_exec_seq
@@ -1378,7 +1759,8 @@ begin
 
   -- Who waits for a predecessor again does not wait for a time as well.
   delete from kr_timer k using kr_task_stat t
-    where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq and (t.exec_status <> 0 or t.waiting_on > 0);
+    where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq
+      and case when k.kind in ('wait', 'beat') then t.exec_status <> 2 else t.exec_status <> 0 or t.waiting_on > 0 end;
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,

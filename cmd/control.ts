@@ -1,29 +1,57 @@
-// `umbel pause|resume|abort|rerun|skip <execution> [step]` and `umbel why`: hands on an execution that is there.
-import { Command } from 'commander';
-import type { JsonObject } from '../src/dag/vocabulary.ts';
+// `umbel pause|abort|resume|signal|rerun|skip <execution> [step]` and `umbel why`: hands on an execution that is there.
+import { Command, Option } from 'commander';
+import type { Json, JsonObject } from '../src/dag/vocabulary.ts';
 import { UmbelError } from '../src/errors.ts';
 import type { Controlled } from '../src/registrar/control.ts';
 import type { ExecutionTask } from '../src/registrar/executions.ts';
 import type { Registrar } from '../src/registrar/registrar.ts';
 import { guarded } from './exit.ts';
-import { paramsFlag } from './params.ts';
+import { paramsFlag, readJson } from './params.ts';
 import { TENANT, withRegistrar } from './registrar.ts';
 import { addSettings } from './settings.ts';
 
 const DESCRIPTIONS = {
   pause: 'let no task of an execution begin; running ones end',
-  resume: 'let an execution go on: paused, failed or aborted',
   abort: 'stop an execution and what it started, for good',
 } as const;
 
 export function controlCommands(): Command[] {
-  const verbs = (['pause', 'resume', 'abort'] as const).map((verb) =>
+  const verbs = (['pause', 'abort'] as const).map((verb) =>
     new Command(verb)
       .description(DESCRIPTIONS[verb])
       .argument('<execution>', 'task_flow_id of the execution')
       .action(controls((registrar, id: string) => registrar.control[verb]({ tenant: TENANT, id }))),
   );
-  return [...verbs, rerunCommand(), skipCommand(), whyCommand()].map((command) => addSettings(command));
+  return [...verbs, resumeCommand(), signalCommand(), rerunCommand(), skipCommand(), whyCommand()].map(
+    (command) => addSettings(command),
+  );
+}
+
+function resumeCommand(): Command {
+  return new Command('resume')
+    .description('let an execution go on: paused, failed, aborted, or waiting for input')
+    .argument('<execution>', 'task_flow_id of the execution')
+    .addOption(new Option('--input <json>', 'for the one task that waits for a signal').argParser(readJson))
+    .action(
+      controls(({ control }, id: string, { input }: { input?: Json }) =>
+        control.resume({ tenant: TENANT, id, input, by: TENANT }),
+      ),
+    );
+}
+
+function signalCommand(): Command {
+  return new Command('signal')
+    .description('send a signal to an execution; it is kept until a task waits for it')
+    .argument('<execution>', 'task_flow_id of the execution')
+    .argument('<name>', 'the name of the signal; of an approval the id of the step')
+    .argument('[json]', 'its value; of an approval true or false', readJson)
+    .option('--comment <text>', 'what to say about it')
+    .action(
+      controls(
+        ({ control }, id: string, name: string, value: Json | undefined, flags: { comment?: string }) =>
+          control.signal({ tenant: TENANT, id, name, value: value ?? null, by: TENANT, ...flags }),
+      ),
+    );
 }
 
 function skipCommand(): Command {

@@ -1,6 +1,6 @@
-// The flag for parameters on the command line.
+// JSON on the command line: parameters, inputs, values.
 import { InvalidArgumentError, Option } from 'commander';
-import type { JsonObject } from '../src/dag/vocabulary.ts';
+import type { Json, JsonObject } from '../src/dag/vocabulary.ts';
 
 export function paramsFlag(): Option {
   return new Option('--params <json>', 'replaces parameters, by key').argParser(readParams);
@@ -11,6 +11,13 @@ function readParams(text: string): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new InvalidArgumentError('It must be a JSON object.');
   return value as JsonObject;
+}
+
+/** Any JSON. */
+export function readJson(text: string): Json {
+  const value = parseJson(text);
+  if (value === undefined) throw new InvalidArgumentError('It must be JSON; a text stands in quotes.');
+  return value as Json;
 }
 
 function parseJson(text: string): unknown {

@@ -18,7 +18,15 @@ export function registerCommand(): Command {
       'put the flow "example" in an empty database; its last step posts to this address',
     )
     .action(guarded(runRegister));
-  return addSettings(command, ['host', 'port', 'publicUrl', 'auth', 'insecure']);
+  return addSettings(command, [
+    'host',
+    'port',
+    'publicUrl',
+    'auth',
+    'insecure',
+    'eventRetention',
+    'serviceName',
+  ]);
 }
 
 interface RegisterFlags {

@@ -7,7 +7,9 @@ import type { Metrics } from '../src/metrics/metrics.ts';
 import { addRequestMetrics, countRegistrations } from '../src/metrics/server.ts';
 import { makeRegistrar } from '../src/registrar/registrar.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
+import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
+import { makeEventing } from './eventing.ts';
 import type { Base } from './service.ts';
 
 export interface RegisterServer {
@@ -28,8 +30,11 @@ export async function startRegisterServer(
     hinter.hint(pool, priority);
   };
   const registrar = makeRegistrar({ db, wake });
+  const eventing = makeEventing(base, registrar.register);
   const app = await makeApp({
     ...registrar,
+    events: eventing.hub,
+    schedules: makeSchedules(db),
     register: countRegistrations(metrics.registry, registrar.register),
     readMetrics: metrics.read,
     observeRequest: addRequestMetrics(metrics.registry),
@@ -37,7 +42,14 @@ export async function startRegisterServer(
     log,
   });
   const address = await serve(app, settings);
-  return { address, stop: () => stopServing(app) };
+  await eventing.start();
+  return {
+    address,
+    async stop() {
+      await stopServing(app);
+      await eventing.stop();
+    },
+  };
 }
 
 /** While everybody on this machine may use it, no other name may lead to it. */

@@ -3,9 +3,11 @@ import { Command } from 'commander';
 import type { Settings } from '../src/config.ts';
 import { makeLogger } from '../src/log.ts';
 import { insertSample } from '../src/sql/sample.ts';
+import type { Watcher } from '../src/watcher/watcher.ts';
 import { startDatabase } from './database.ts';
 import { guarded } from './exit.ts';
 import { makeOwnMetrics } from './counting.ts';
+import { makeOwnScheduler } from './scheduling.ts';
 import { openService } from './service.ts';
 import { startRegisterServer } from './serving.ts';
 import { makeOwnWatcher } from './watching.ts';
@@ -14,7 +16,7 @@ import { stopOnSignals } from './signals.ts';
 
 export function upCommand(): Command {
   const command = new Command('up')
-    .description('run everything in one process: database, register server, watcher')
+    .description('run everything in one process: database, register server, scheduler, watcher')
     .action(guarded(runUp));
   return addSettings(command, [
     'host',
@@ -30,6 +32,8 @@ export function upCommand(): Command {
     'lease',
     'grace',
     'retention',
+    'eventRetention',
+    'serviceName',
   ]);
 }
 
@@ -50,14 +54,20 @@ async function startAll(
 ): Promise<void> {
   const base = await openService(settings, database.url, true);
   const metrics = makeOwnMetrics(base);
-  const watcher = await makeOwnWatcher(base, metrics);
-  const server = await startRegisterServer(base, metrics, (pool, priority) => watcher.hint(pool, priority));
+  let hint: Watcher['hint'] = () => {};
+  const wakeOwn: Watcher['hint'] = (pool, priority) => hint(pool, priority);
+  const server = await startRegisterServer(base, metrics, wakeOwn);
+  const scheduler = makeOwnScheduler(base, metrics, wakeOwn);
   const publicUrl = publicUrlOf(settings, server.address);
+  const watcher = await makeOwnWatcher({ ...base, settings: { ...settings, publicUrl } }, metrics);
+  hint = (pool, priority) => watcher.hint(pool, priority);
   const sampled = await insertSample(base.db, `${publicUrl}/echo`);
   await watcher.start();
+  scheduler.start();
   stopOnSignals(async () => {
     base.log.info('stopping');
     await server.stop();
+    await scheduler.stop();
     await watcher.stop(settings.grace);
     await base.db.close();
     await database.stop();

@@ -24,7 +24,7 @@ async function loadOwn(dir: string): Promise<Program[]> {
 /** The watcher of this process; its metrics are counted when there is somewhere to. */
 export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Watcher> {
   const { settings, db, url, log } = base;
-  const { pool, workers, pollInterval, lease } = settings;
+  const { pool, workers, pollInterval, lease, publicUrl } = settings;
   const registry = await makeProgramRegistry(settings);
   const metering = metrics && { ...(await import('../src/metrics/watcher.ts')), registry: metrics.registry };
   const watcher = makeWatcher({
@@ -36,6 +36,7 @@ export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Wat
     workers,
     pollInterval,
     lease,
+    publicUrl,
     release: manifest.version,
     ...(metering ? { onTurn: metering.addTurnMetrics(metering.registry) } : {}),
   });

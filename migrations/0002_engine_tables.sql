@@ -36,7 +36,8 @@ alter table kr_task_stat
   add column input      jsonb,
   add column result     jsonb,
   add column error      jsonb,
-  add column checkpoint jsonb;
+  add column checkpoint jsonb,
+  add column delivered  jsonb;
 
 comment on column kr_task_stat.version is 'the definition it was registered with; null: inserted by hand, looked up by task_id and task_seq';
 comment on column kr_task_stat.waiting_on is 'arrivals still needed; null: to be wired at commit';
@@ -49,6 +50,7 @@ comment on column kr_task_stat.attempt is 'times claimed; fences late answers';
 comment on column kr_task_stat.lost is 'times its watcher died; counted apart from retries';
 comment on column kr_task_stat.retried is 'times it was tried again after a failure';
 comment on column kr_task_stat.checkpoint is 'what the last attempt left for the next one';
+comment on column kr_task_stat.delivered is 'what the task waited for, there until the attempt that sees it ends';
 comment on column kr_task_stat.revision is 'bumped by every write of the engine; an update that leaves it is a hand at work';
 
 -- HOT updates need room on the page for a whole batch of versions (a third less WAL than at 70); the claim index and the
@@ -156,13 +158,14 @@ create table kr_claim (
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 alter table kr_claim alter column flows set storage external;
 
--- Tasks that wait for a time: they are at Wait, and not in the claim index until it has come.
+-- Times that will come. A task with a retry or a sleep is at Wait, and not in the claim index until then; wait and beat end a waiting
+-- for the outside: it took too long, or gave no sign of life for too long.
 create table kr_timer (
   task_flow_id  varchar(256) collate "C" not null,
   task_exec_seq numeric     not null,
-  kind          text        not null check (kind in ('retry', 'sleep')),
+  kind          text        not null check (kind in ('retry', 'sleep', 'wait', 'beat')),
   due_ts        timestamptz not null,
-  primary key (task_flow_id, task_exec_seq)
+  primary key (task_flow_id, task_exec_seq, kind)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 create index kr_timer_due on kr_timer (due_ts);
 
@@ -182,7 +185,7 @@ alter table kr_task_stat reset (
 alter table kr_task_stat
   drop column version, drop column pool, drop column depends, drop column releases, drop column waiting_on, drop column live,
   drop column unwired, drop column ready, drop column hold, drop column reason, drop column watcher_id, drop column attempt, drop column lost,
-  drop column retried, drop column revision, drop column input, drop column result, drop column error, drop column checkpoint;
+  drop column retried, drop column revision, drop column input, drop column result, drop column error, drop column checkpoint, drop column delivered;
 alter table ms_task_definition
   drop column step_id, drop column depends_task_seq, drop column after, drop column before, drop column params,
   drop column pool, drop column options;

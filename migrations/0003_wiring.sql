@@ -85,7 +85,7 @@ begin
       select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
     ), fresh as (
       select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases,
-             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq) timed
+             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq and k.kind in ('retry', 'sleep')) timed
       from kr_task_stat t
       left join incoming i on i.child = t.task_exec_seq
       left join outgoing o on o.parent = t.task_exec_seq
@@ -109,7 +109,8 @@ begin
 
   -- Who waits for a predecessor again does not wait for a time as well.
   delete from kr_timer k using kr_task_stat t
-    where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq and (t.exec_status <> 0 or t.waiting_on > 0);
+    where k.task_flow_id = execution and t.task_flow_id = execution and t.task_exec_seq = k.task_exec_seq
+      and case when k.kind in ('wait', 'beat') then t.exec_status <> 2 else t.exec_status <> 0 or t.waiting_on > 0 end;
 
   select count(*) filter (where exec_status = 1 or (exec_status = 0 and waiting_on = 0)
            or (exec_status = 2 and reason in ('signal', 'callback', 'sub_execution'))) active,
@@ -179,6 +180,8 @@ begin
   end if;
   new.watcher_id := null;
   delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
+  delete from kr_wait w where w.task_flow_id = old.task_flow_id and w.task_exec_seq = old.task_exec_seq;
+  new.delivered := null;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
   end if;
@@ -187,7 +190,6 @@ begin
   if new.exec_status in (0, 1) then
     new.exec_status := 0;
     new.error := null;
-    new.checkpoint := null;
     new.lost := 0;
     new.retried := 0;
   end if;
@@ -293,12 +295,17 @@ create constraint trigger umbel_wire after insert or update on kr_task_stat
 create function umbel_hand_delete() returns trigger language plpgsql as $$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
+  delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
     where t.task_flow_id = e.task_flow_id and t.task_exec_seq = k.task_exec_seq;
-  delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
-    where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id);
+  with ended as (
+    delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
+      where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id)
+    returning f.task_flow_id
+  )
+  delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id;
   return null;
 end $$;
 
@@ -310,6 +317,8 @@ begin
   delete from kr_flow_stat;
   delete from kr_claim;
   delete from kr_timer;
+  delete from kr_wait;
+  delete from kr_signal;
   return null;
 end $$;
 create trigger umbel_truncated after truncate on kr_task_stat for each statement execute function umbel_truncated();

@@ -10,12 +10,13 @@ create function umbel_advance_v1(
   from_priority numeric, from_flow text,   -- claim from here on; from '' is a look at the head
   claim bigint, closed bigint[],           -- number of this batch; earlier batches that have wholly ended
   flows text[], seqs numeric[], attempts int[], statuses int[], reasons text[], ages float8[], delays float8[],
-  results jsonb[], errors jsonb[], checkpoints jsonb[]
+  results jsonb[], errors jsonb[], checkpoints jsonb[],
+  waits jsonb[]                            -- of those that wait for something outside, see umbel_wait_v1; null: there is none
 ) returns table (
   kind smallint,                           -- 1 claimed; 2 handed over; 3 the answer came too late; 4 a place became free; 5 the most urgent priority that was ready
   task_flow_id varchar, task_exec_seq numeric, task_id varchar, task_seq numeric,
   task_priority numeric, attempt int, parameters text, version uuid, input jsonb, depends numeric[],
-  retried int, checkpoint jsonb
+  retried int, checkpoint jsonb, delivered jsonb
 ) language plpgsql
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set enable_sort = on
 set plan_cache_mode = force_generic_plan set jit = off set lock_timeout = '1s' -- whose rows somebody keeps locked is put aside
@@ -41,7 +42,7 @@ begin
     select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
     urgent := coalesce(best, 1000);
-    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb;
+    return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb;
   end if;
 
   if cardinality(flows) > 0 then
@@ -54,16 +55,18 @@ begin
         suspended_ts = case when u.status = 2 then clock_timestamp() end,
         reason = case when u.status <> 0 then u.reason end,
         retried = case when u.reason = 'retry' then t.retried + 1 else t.retried end,
-        result = u.result, error = u.error, checkpoint = u.checkpoint, revision = t.revision + 1
-      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints)
-        u(flow, seq, attempt, status, reason, age, result, error, checkpoint)
+        result = u.result, error = u.error, revision = t.revision + 1,
+        checkpoint = case when u.status <> 3 then coalesce(u.checkpoint, t.checkpoint) end,
+        delivered = case when u.reason = 'retry' and t.delivered ? 'value' then t.delivered end
+      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints, waits)
+        u(flow, seq, attempt, status, reason, age, result, error, checkpoint, wait)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
-      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on
+      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on, u.wait is not null outside
     ), edge as (
       select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) group by 1, 2
     ), ended as (
-      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where s.status <> 0 or s.waiting_on > 0 group by 1
+      select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where (s.status <> 0 or s.waiting_on > 0) and not s.outside group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
@@ -72,7 +75,7 @@ begin
       from ordered o, (select array_agg(flow) f, array_agg(moved) m, array_agg(failed) x from ended) e;
 
     if settled < cardinality(flows) then
-      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
+      return query select 3::smallint, u.flow::varchar, u.seq, null::varchar, null::numeric, null::numeric, u.attempt, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
         from unnest(flows, seqs, attempts, statuses) u(flow, seq, attempt, status)
         where not exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
                             and t.exec_status = u.status and t.watcher_id = watcher and t.attempt = u.attempt);
@@ -86,7 +89,10 @@ begin
         where u.status = 0 and exists (select from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
                                          and t.exec_status = 0 and t.watcher_id = watcher and t.attempt = u.attempt
                                          and t.waiting_on = 0 and not t.ready)
-        on conflict (task_flow_id, task_exec_seq) do update set kind = excluded.kind, due_ts = excluded.due_ts;
+        on conflict (task_flow_id, task_exec_seq, kind) do update set due_ts = excluded.due_ts;
+    end if;
+    if waits is not null then
+      perform umbel_wait_v1(watcher, flows, seqs, attempts, delays, waits);
     end if;
 
     -- release and hand over
@@ -117,13 +123,13 @@ begin
           revision = t.revision + 1
         from child c where t.ctid = c.tid
         returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
-          t.retried, t.checkpoint, c.handed
+          t.retried, t.checkpoint, t.delivered, c.handed
       ), noted as (
         insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
         select watcher, claim, 0, array_agg(r.task_flow_id), array_agg(r.task_exec_seq) from released r where r.handed having count(*) > 0
       )
       select 2::smallint, r.task_flow_id, r.task_exec_seq, r.task_id, r.task_seq, r.task_priority, r.attempt, r.parameters::text, r.version, r.input, r.depends,
-        r.retried, r.checkpoint
+        r.retried, r.checkpoint, r.delivered
         from released r where r.handed;
       get diagnostics handed = row_count;
     end if;
@@ -138,7 +144,7 @@ begin
       ) u group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
     ) m;
     if moved_flows is not null then
-      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb
+      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
         from umbel_count_v1(moved_flows, moved_by, moved_failed) f(flow);
     end if;
   end if;
@@ -159,13 +165,13 @@ begin
         finished_ts = null, suspended_ts = null, result = null
       from numbered n where t.ctid = n.tid
       returning t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, t.parameters, t.version, t.input, t.depends,
-          t.retried, t.checkpoint
+          t.retried, t.checkpoint, t.delivered
     ), noted as (
       insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
       select watcher, claim, 1, array_agg(c.task_flow_id), array_agg(c.task_exec_seq) from claimed c having count(*) > 0
     )
     select 1::smallint, c.task_flow_id, c.task_exec_seq, c.task_id, c.task_seq, c.task_priority, c.attempt, c.parameters::text, c.version, c.input, c.depends,
-        c.retried, c.checkpoint
+        c.retried, c.checkpoint, c.delivered
       from claimed c;
   end if;
 end $$;
@@ -198,5 +204,5 @@ end $$;
 
 -- Down Migration
 drop function umbel_advance_v1(int, text, int, int, int, numeric, numeric, text, bigint, bigint[],
-  text[], numeric[], int[], int[], text[], float8[], float8[], jsonb[], jsonb[], jsonb[]);
+  text[], numeric[], int[], int[], text[], float8[], float8[], jsonb[], jsonb[], jsonb[], jsonb[]);
 drop function umbel_count_v1(text[], int[], bool[]);

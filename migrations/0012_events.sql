@@ -36,7 +36,7 @@ comment on column ms_event_cursor.failures is 'how often it failed since it last
 create function umbel_emit_v1(names text[], tenants text[], payloads jsonb[]) returns void language sql as $$
   insert into ms_event (name, tenant, payload) select e.name, e.tenant, e.payload
   from unnest(names, tenants, payloads) with ordinality e(name, tenant, payload, ordinal) order by e.ordinal;
-  select pg_notify('umbel_events', '') where cardinality(names) > 0
+  select pg_notify('umbel', '{"events": ""}') where cardinality(names) > 0
 $$;
 
 -- Names of events as they are asked for: `flow.*` is everything that begins with `flow.`.

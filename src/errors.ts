@@ -57,12 +57,27 @@ export const ERRORS = {
   ),
   /** `report` is the server's own account: message, the line with a caret, detail and hint. */
   SQL_FAILED: entry(400, (d: { report: string }) => d.report),
-  FLOW_NOT_FOUND: entry<{ flow: string }>(404, () => 'no tasks registered'),
+  /** Registering says it in Flower's words, the repository of flows in Open Integration Hub's. */
+  FLOW_NOT_FOUND: entry(
+    404,
+    (d: { flow: string; text?: string | undefined }) => d.text ?? 'no tasks registered',
+  ),
+  FLOW_NOT_INACTIVE: entry(
+    409,
+    (d: { flow: string; status: string }) => `Flow is not inactive. Current status: ${d.status}`,
+  ),
+  FLOW_INVALID: entry(400, (d: { flow?: string | undefined; problems: Problem[] }) =>
+    lines('The flow is not valid', d.problems.map(problemLine)),
+  ),
   EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
   TASK_NOT_FOUND: entry(
     404,
     (d: { execution: string; step: string }) =>
       `The execution "${d.execution}" has no task of a step "${d.step}".`,
+  ),
+  CALLBACK_NOT_FOUND: entry<object>(
+    404,
+    () => 'No task waits for this callback: its token is unknown, or has been used.',
   ),
   EXECUTION_ENDED: entry(
     409,
@@ -88,7 +103,13 @@ export const ERRORS = {
     (d: { step: string; by: string[] }) =>
       `"${d.step}" is named by ${d.by.map((id) => `"${id}"`).join(', ')}: change them first, or detach it from them.`,
   ),
-  FLOW_EXISTS: entry(409, (d: { flow: string }) => `The flow id "${d.flow}" is taken: choose another.`),
+  SCHEDULE_NOT_FOUND: entry(404, (d: { flow: string }) => `"${d.flow}" has no cron, so it has no schedule.`),
+  SCHEDULE_INACTIVE: entry(
+    409,
+    (d: { flow: string; status: string }) =>
+      `The schedule of "${d.flow}" does not run: the flow is ${d.status}. Start it first.`,
+  ),
+  FLOW_EXISTS: entry<{ flow: string }>(409, () => 'Flow id is taken.'),
   EXECUTION_EXISTS: entry(
     409,
     (d: { execution: string }) =>
@@ -116,7 +137,10 @@ export const ERRORS = {
       `${d.method} is not allowed on ${d.path}: use ${d.allowed.join(' or ')}.`,
   ),
   ROUTE_NOT_FOUND: entry(404, (d: { method: string; path: string }) => `There is no ${d.method} ${d.path}.`),
-  NOT_ALLOWED: entry(403, (d: { permission: string }) => `This needs the permission "${d.permission}".`),
+  MISSING_PERMISSION: entry(
+    403,
+    (d: { permission: string }) => `This needs the permission "${d.permission}".`,
+  ),
   FOREIGN_PAGE: entry(403, (d: { reason: string }) => `The request is refused: ${d.reason}.`),
   DEFINITION_CHANGING: entry(
     503,
@@ -139,18 +163,6 @@ export const ERRORS = {
   CONSUMER_NOT_FOUND: entry(
     404,
     (d: { consumer: string }) => `No consumer of events is called "${d.consumer}".`,
-  ),
-  SUBSCRIPTION_NOT_FOUND: entry(
-    404,
-    (d: { subscription: string }) => `No subscription has the id "${d.subscription}".`,
-  ),
-  DELIVERY_NOT_FOUND: entry(
-    404,
-    (d: { delivery: string }) => `No delivery "${d.delivery}" of this subscription was given up.`,
-  ),
-  SUBSCRIPTION_EXISTS: entry(
-    409,
-    (d: { subscription: string }) => `The subscription id "${d.subscription}" is taken: choose another.`,
   ),
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),

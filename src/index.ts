@@ -3,6 +3,8 @@ export { Type, type Static } from 'typebox';
 export type { Json } from './dag/vocabulary.ts';
 export {
   defineProgram,
+  type Callback,
+  type Signal,
   type Context,
   type Program,
   type ProgramDefinition,
@@ -15,6 +17,7 @@ export {
   type ProgramErrorOptions,
 } from './programs/program-error.ts';
 export { runAgainAfter, type Later } from './programs/later.ts';
+export { waitFor, type Waiting, type WaitForSignal } from './programs/wait-for.ts';
 export {
   UmbelClient,
   type ClientOptions,

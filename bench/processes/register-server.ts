@@ -2,6 +2,7 @@
 // each task that begins, with the time.
 import { silentLogger } from '../../src/log.ts';
 import { makeRegistrar } from '../../src/registrar/registrar.ts';
+import { makeSchedules } from '../../src/triggers/schedules.ts';
 import { makeApp } from '../../src/http/app.ts';
 import { serve, stopServing } from '../../src/http/serve.ts';
 import { makeHinter } from '../../src/sql/hinter.ts';
@@ -24,7 +25,7 @@ const wake = (pool: string, priority: number) => {
   hinter.hint(pool, priority);
 };
 const registrar = makeRegistrar({ db, wake });
-const app = await makeApp({ ...registrar, log });
+const app = await makeApp({ ...registrar, schedules: makeSchedules(db), log });
 await watching?.start();
 const address = await serve(app, { host: '127.0.0.1', port: 0 });
 const usage = probeNode();

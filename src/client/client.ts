@@ -118,7 +118,12 @@ function makeExecutions(send: Send) {
       return { executions: data as Execution[], ...(meta as { cursor?: string }) };
     },
     pause: verb('pause'),
-    resume: verb('resume'),
+    /** `input` goes to the one task that waits for a signal. */
+    resume: async (id: string, options: { input?: Json } = {}) =>
+      void (await send('POST', ['executions', id, 'resume'], options)),
+    /** Kept until a task waits for it; of an approval `value` is true or false. */
+    signal: async (id: string, name: string, options: { value?: Json; comment?: string } = {}) =>
+      void (await send('POST', ['executions', id, 'signals', name], options)),
     abort: verb('abort'),
   };
 }

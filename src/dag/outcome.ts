@@ -10,6 +10,33 @@ export interface TaskError {
   stack?: string;
 }
 
+/** What a task at Suspend waits for outside; `kind` is the `reason` of its row. */
+export interface Wait {
+  kind: 'signal' | 'callback' | 'sub_execution';
+  /** Of a callback what it answers with, of a sub_execution its id; absent: nobody needs it. */
+  token?: string;
+  /** Of the signal. */
+  name?: string;
+  /** Of a callback: milliseconds without a sign of life after which it is over. */
+  beat?: number;
+  /** Delivered when the time is over; absent: a TimeoutError. */
+  default?: Json;
+}
+
+/** What came, as `kr_task_stat.delivered` has it: a value, or an error that fails the task. */
+export interface Delivered {
+  kind: Wait['kind'];
+  value?: Json;
+  error?: TaskError;
+  /** Who sent the signal. */
+  by?: string | null;
+  comment?: string | null;
+  /** When, ISO 8601. */
+  at?: string;
+  /** The time was over, and this is the default. */
+  timedOut?: boolean;
+}
+
 export type Outcome =
   | { kind: 'finished'; result: Json }
   /** Suspend: nothing more is tried. */
@@ -19,4 +46,6 @@ export type Outcome =
   /** Wait, and then another attempt; `delay` in milliseconds. */
   | { kind: 'retry'; error: TaskError; delay: number }
   /** Wait, asked for by the program itself; the checkpoint is there on the next attempt. */
-  | { kind: 'sleep'; delay: number; checkpoint: Json };
+  | { kind: 'sleep'; delay: number; checkpoint: Json }
+  /** Suspend, until something comes from outside or `timeout` milliseconds are over. */
+  | { kind: 'wait'; wait: Wait; timeout: number | null; checkpoint: Json };

@@ -1,7 +1,7 @@
 // Rings when there may be new events: those who read wait for it instead of polling often. Made once a process, by cmd/.
 import type { Logger } from '../log.ts';
 import { keepListening } from '../sql/ears.ts';
-import { listen } from '../sql/listen.ts';
+import type { Hint } from '../sql/wake.ts';
 
 export interface Bell {
   /** How often it has rung; to be asked before looking for events. */
@@ -23,11 +23,13 @@ export function startBell(url: string, log: Logger): Bell {
     rung += 1;
     for (const wake of waiting) wake();
   };
-  const hear = (consumer: string) => {
+  const hear = (hint: Hint) => {
+    if (!('events' in hint)) return;
+    const consumer = hint.events;
     if (consumer !== '') for (const tell of movers) tell(consumer);
     ring();
   };
-  const stop = keepListening((onEnd) => listen({ url, channel: 'umbel_events' }, hear, onEnd), ring, log);
+  const stop = keepListening(url, hear, ring, log);
 
   return {
     ring,

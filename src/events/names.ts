@@ -3,7 +3,12 @@
 /** `flow.*` is everything that begins with `flow.`; null: all. */
 export function makeNameFilter(patterns: readonly string[] | null): (name: string) => boolean {
   if (patterns === null) return () => true;
-  const parts = patterns.map((pattern) => pattern.split('*').map(RegExp.escape).join('.*'));
+  const parts = patterns.map((pattern) =>
+    pattern
+      .split('*')
+      .map((part) => RegExp.escape(part))
+      .join('.*'),
+  );
   const either = new RegExp(`^(?:${parts.join('|')})$`, 's');
   return (name) => either.test(name);
 }

@@ -3,6 +3,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registrar } from '../registrar/registrar.ts';
+import type { Schedules } from '../triggers/schedules.ts';
 import { UmbelError } from '../errors.ts';
 import type { Hub } from '../events/hub.ts';
 import { makeErrorHandler } from './errors.ts';
@@ -10,16 +11,7 @@ import { setHeaders } from './headers.ts';
 import { readJsonBodies } from './json.ts';
 import { answerMissingRoutes } from './missing.ts';
 import { type Authenticate, guardRoutes, LOCAL_CALLER } from './permissions.ts';
-import { addControlRoutes } from './routes/control.ts';
-import { addDocs } from './routes/docs.ts';
-import { addEchoRoutes } from './routes/echo.ts';
-import { addEventRoutes } from './routes/events.ts';
-import { addExecuteRoute } from './routes/execute.ts';
-import { addExecutionRoutes } from './routes/executions.ts';
-import { addFlowRoutes } from './routes/flows.ts';
-import { addHealthRoutes } from './routes/health.ts';
-import { addMetricsRoute } from './routes/metrics.ts';
-import { addRegisterRoute } from './routes/register.ts';
+import { addRoutes } from './routes.ts';
 
 export type App = FastifyInstance<
   Server,
@@ -44,6 +36,7 @@ declare module 'fastify' {
 export interface AppDeps extends Registrar {
   /** Gives events to those who listen. Default: nothing happens. */
   events?: Hub;
+  schedules: Schedules;
   log: HttpLog;
   /** The metrics of the process, in Prometheus's text form. Default: none. */
   readMetrics?: () => Promise<{ type: string; text: string }>;
@@ -87,16 +80,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
   readJsonBodies(app);
   answerMissingRoutes(app);
   guardRoutes(app, { authenticate: deps.authenticate ?? (() => LOCAL_CALLER), hosts: deps.hosts });
-  await addDocs(app);
-  addRegisterRoute(app, deps);
-  addFlowRoutes(app, deps);
-  addExecuteRoute(app, deps);
-  addExecutionRoutes(app, deps);
-  addControlRoutes(app, deps);
-  addEventRoutes(app, deps);
-  addHealthRoutes(app, deps);
-  addMetricsRoute(app, deps);
-  addEchoRoutes(app);
+  await addRoutes(app, deps);
   await app.ready();
   return app;
 }

@@ -15,6 +15,8 @@ export type Permission =
   | 'flows.write'
   | 'events.read'
   | 'events.write'
+  | 'flows.control'
+  | 'flows.bulk'
   | 'metrics.read';
 
 /** Who asks. The tenant comes from here alone, never from what was sent. */
@@ -40,6 +42,11 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'GET /docs/static/swagger-initializer.js': 'docs',
   'GET /docs/static/*': 'docs',
   'POST /register/*': 'executions.start',
+  'GET /flows': 'flows.read',
+  'POST /flows': 'flows.write',
+  'PATCH /flows/bulk': 'flows.bulk',
+  'GET /flows/:flow': 'flows.read',
+  'PATCH /flows/:flow': 'flows.write',
   'PUT /flows/:flow': 'flows.write',
   'DELETE /flows/:flow': 'flows.write',
   'GET /flows/:flow/steps': 'flows.read',
@@ -48,12 +55,20 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'DELETE /flows/:flow/steps/:step': 'flows.write',
   'GET /flows/:flow/graph': 'flows.read',
   'GET /flows/:flow/versions': 'flows.read',
+  'GET /flows/:flow/schedule': 'flows.read',
+  'POST /flows/:flow/schedule/pause': 'flows.control',
+  'POST /flows/:flow/schedule/resume': 'flows.control',
   'POST /flows/:flow/executions': 'executions.start',
   'GET /executions': 'executions.read',
   'GET /executions/:id': 'executions.read',
   'POST /executions/:id/pause': 'executions.control',
   'POST /executions/:id/resume': 'executions.control',
   'POST /executions/:id/abort': 'executions.control',
+  'POST /executions/:id/signals/:name': 'executions.control',
+  // The token in the path is the credential: it cannot be guessed, and is good for one task.
+  'POST /tasks/:token/complete': 'public',
+  'POST /tasks/:token/fail': 'public',
+  'POST /tasks/:token/heartbeat': 'public',
   'POST /executions/:id/tasks/:step/rerun': 'executions.control',
   'POST /executions/:id/tasks/:step/skip': 'executions.control',
   'POST /executions/rerun': 'executions.control',
@@ -62,7 +77,7 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set by the guard before anything of the request's body is read. */
+    /** Set by the guard before anything of the request's body is read; what it may do is judged once that was read. */
     caller: Caller;
   }
 }
@@ -112,10 +127,28 @@ function guardRoute(route: RouteOptions, permission: Permission, { authenticate,
       const reason = findForeignPage(request.method, request.headers, hosts);
       if (reason !== null) return done(new UmbelError('FOREIGN_PAGE', { reason }));
       request.caller = authenticate(request);
-      done(mayPass(request.caller, permission) ? undefined : new UmbelError('NOT_ALLOWED', { permission }));
+      done();
     },
     ...inner,
   ];
+  // After a body that cannot be read was refused, before it is judged.
+  const judged = route.preValidation === undefined ? [] : [route.preValidation].flat();
+  route.preValidation = [
+    (request, _reply, done) => {
+      done(refuse(request.caller, permission));
+    },
+    ...judged,
+  ];
+}
+
+/** For what a route does only sometimes. Errors: `MISSING_PERMISSION`. */
+export function requirePermission(caller: Caller, permission: Permission): void {
+  const refusal = refuse(caller, permission);
+  if (refusal !== undefined) throw refusal;
+}
+
+function refuse(caller: Caller, permission: Permission): UmbelError | undefined {
+  return mayPass(caller, permission) ? undefined : new UmbelError('MISSING_PERMISSION', { permission });
 }
 
 function mayPass({ permissions }: Caller, permission: Permission): boolean {

@@ -32,7 +32,13 @@ export function addTurnMetrics(registry: Registry): OnTurn {
 }
 
 function addTaskCounters(registry: Registry): (call: AdvanceCall, answer: AdvanceAnswer) => void {
-  const settled: Record<Ended['status'], number> = { finished: 0, failed: 0, ignored: 0, waiting: 0 };
+  const settled: Record<Ended['status'], number> = {
+    finished: 0,
+    failed: 0,
+    ignored: 0,
+    waiting: 0,
+    outside: 0,
+  };
   const total = { claimed: 0, handed_over: 0, late: 0, seconds: 0 };
   addMetric(registry, {
     name: 'umbel_tasks_settled_total',

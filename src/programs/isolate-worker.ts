@@ -4,6 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { writeThrown } from './isolate-error.ts';
 import type { IsolatedAnswer, IsolatedTask, LogLine } from './isolate.ts';
 import { isLater } from './later.ts';
+import { isWaiting } from './wait-for.ts';
 import { ProgramError } from './program-error.ts';
 import { isProgram, type Context, type Program, type ProgramLog } from './program.ts';
 import { resolvePackage } from './resolve-package.ts';
@@ -20,6 +21,10 @@ export default async function runIsolated(task: IsolatedTask): Promise<IsolatedA
   try {
     const program = await findProgram(task);
     const result = await program.run(makeContext(task));
+    if (isWaiting(result)) {
+      const { wait, timeout, checkpoint } = result;
+      return { text: writeResult(checkpoint), wait: { wait, timeout } };
+    }
     return isLater(result)
       ? { text: writeResult(result.checkpoint), again: result.delay }
       : { text: writeResult(result) };

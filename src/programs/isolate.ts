@@ -7,6 +7,7 @@ import { Piscina } from 'piscina';
 import type { Json } from '../dag/vocabulary.ts';
 import { readThrown, type ThrownWire } from './isolate-error.ts';
 import { runAgainAfter } from './later.ts';
+import { type Waiting, waiting } from './wait-for.ts';
 import type { Context, Program, ProgramLog } from './program.ts';
 
 /** Where a thread finds a program: the module's URL and the name of the export. */
@@ -32,9 +33,10 @@ export interface LogLine {
   fields?: Record<string, unknown>;
 }
 
-/** JSON text of the result or of the checkpoint of a program to be run again (undefined: none), or what was thrown. */
+/** JSON text of the result, or of the checkpoint of a program to be run again or that waits (undefined: none), or what was thrown. */
 export type IsolatedAnswer =
-  { text: string | undefined; again?: number | undefined } | { thrown: ThrownWire };
+  | { text: string | undefined; again?: number | undefined; wait?: Omit<Waiting, 'checkpoint'> | undefined }
+  | { thrown: ThrownWire };
 
 export type Isolate = (program: Program, home: Home) => Program;
 
@@ -82,12 +84,14 @@ async function runInThread(pool: Piscina, home: Home, context: Context): Promise
 }
 
 function pickPlain(context: Context): PlainContext {
-  const { params, input, checkpoint, attempt, idempotencyKey, execution, step } = context;
-  return { params, input, checkpoint, attempt, idempotencyKey, execution, step };
+  const { params, input, checkpoint, delivered, callback, attempt, idempotencyKey, execution, step } =
+    context;
+  return { params, input, checkpoint, delivered, callback, attempt, idempotencyKey, execution, step };
 }
 
 function readAnswer(answer: IsolatedAnswer): unknown {
   if ('thrown' in answer) throw readThrown(answer.thrown);
   const value: unknown = answer.text === undefined ? undefined : JSON.parse(answer.text);
+  if (answer.wait !== undefined) return waiting({ ...answer.wait, checkpoint: (value ?? null) as Json });
   return answer.again === undefined ? value : runAgainAfter(answer.again, (value ?? null) as Json);
 }

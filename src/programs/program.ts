@@ -14,6 +14,24 @@ export interface ProgramLog {
   error: LogWriter;
 }
 
+/** A signal as it came to a task that waited for it. */
+export interface Signal {
+  readonly value: Json;
+  /** Who sent it. */
+  readonly by: string | null;
+  readonly comment: string | null;
+  /** When it was sent, ISO 8601; null when it is the default. */
+  readonly at: string | null;
+  /** Nothing came in time: the value is the default. */
+  readonly timedOut: boolean;
+}
+
+/** Where somebody else answers for a task: `POST <url>/complete`, `/fail` or `/heartbeat`, for which nothing but the token is needed. */
+export interface Callback {
+  readonly url: string;
+  readonly token: string;
+}
+
 /** All that a program is told about the attempt it makes. */
 export interface Context<Params = unknown> {
   readonly params: Params;
@@ -22,8 +40,12 @@ export interface Context<Params = unknown> {
   readonly log: ProgramLog;
   /** Aborts when the attempt times out or is cancelled; its `reason` is an Error. */
   readonly signal: AbortSignal;
-  /** What the last attempt left with `runAgainAfter`; null on the first. */
+  /** What the last attempt left with `runAgainAfter` or `waitFor`; null on the first. */
   readonly checkpoint: Json;
+  /** The signal that the task waited for; null before it came. */
+  readonly delivered: Signal | null;
+  /** Where the task is to be answered for once the program has ended; null unless its step says `awaitCallback`. */
+  readonly callback: Callback | null;
   /** 1 for the first attempt. */
   readonly attempt: number;
   /** The same text for every attempt of this task: hand it to services that can drop duplicates. */

@@ -1,6 +1,6 @@
 // What a person does to an execution that is there: pause, resume, abort, rerun, skip. Who may is http/'s business, how it is done is
 // sql/'s; here is when a verb applies. Used by http/ and cmd/.
-import type { JsonObject } from '../dag/vocabulary.ts';
+import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import { satisfies } from '../dag/satisfies.ts';
 import type { ExecStatus } from '../dag/vocabulary.ts';
@@ -20,6 +20,7 @@ import {
 import type { Database, Tx } from '../sql/database.ts';
 import { readStatus } from '../sql/executions.ts';
 import { nameFailure } from './failure.ts';
+import { deliverInput, type Signal, signalExecution } from './signals.ts';
 
 export interface Which {
   tenant: string;
@@ -38,6 +39,13 @@ export interface Rerun extends WhichTask {
   downstream?: boolean | undefined;
 }
 
+export interface Resume extends Which {
+  /** For the one task that waits for a signal. */
+  input?: Json | undefined;
+  /** Who gives the input. */
+  by?: string | undefined;
+}
+
 /** How the execution stands afterwards. */
 export interface Controlled {
   id: string;
@@ -48,8 +56,13 @@ export interface Controlled {
 export interface Control {
   /** No task of it begins any more; running ones end. Errors: `EXECUTION_ENDED`. */
   pause: (which: Which) => Promise<Controlled>;
-  /** A paused one goes on; a failed one retries what failed; an aborted one does what was left. Otherwise nothing happens. */
-  resume: (which: Which) => Promise<Controlled>;
+  /**
+   * A paused one goes on; a failed one retries what failed; an aborted one does what was left; a waiting one gets the input, if there is
+   * one. Otherwise nothing happens. Errors: `CONFLICT` when it is not plain which task the input is for, `EXECUTION_ENDED`.
+   */
+  resume: (which: Resume) => Promise<Controlled>;
+  /** Kept until a task waits for it. Errors: `EXECUTION_ENDED`. */
+  signal: (signal: Signal) => Promise<Controlled>;
   /** Stops what runs, in it and in the executions that it started, and lets nothing begin. Errors: `EXECUTION_ENDED` after a success. */
   abort: (which: Which) => Promise<Controlled>;
   /** Runs a task again, whatever became of it. */
@@ -62,6 +75,7 @@ export function makeControl(db: Database): Control {
   return {
     pause: (which) => control(db, which, pauseExecution),
     resume: (which) => control(db, which, resumeExecution),
+    signal: (signal) => control(db, signal, signalExecution),
     abort: (which) => control(db, which, abortExecution),
     rerun: (task) => control(db, task, rerunTask),
     skip: (task) => control(db, task, skipTask),
@@ -87,8 +101,9 @@ async function pauseExecution(tx: Tx, { tenant, id }: Which): Promise<void> {
   await setFlowStatus(tx, [id], 'paused');
 }
 
-async function resumeExecution(tx: Tx, { tenant, id }: Which): Promise<void> {
+async function resumeExecution(tx: Tx, { tenant, id, input, by }: Resume): Promise<void> {
   const status = expectFound(id, await lockExecutions(tx, tenant, [id]));
+  if (input !== undefined) await deliverInput(tx, { tenant, id, value: input, by });
   if (status === 'open') await releaseTasks(tx, [id]);
   else if (RESUMABLE.has(status)) await setFlowStatus(tx, [id], 'open');
 }

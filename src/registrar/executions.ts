@@ -43,6 +43,8 @@ export interface ExecutionTask {
   startedAt: string | null;
   finishedAt: string | null;
   suspendedAt: string | null;
+  /** With which somebody else answers for it. */
+  callbackToken?: string;
 }
 
 export interface ExecutionList {
@@ -141,6 +143,7 @@ function toTask(row: TaskRow, circumstances: Circumstances): ExecutionTask {
     startedAt: toIso(row.startedAt),
     finishedAt: toIso(row.finishedAt),
     suspendedAt: toIso(row.suspendedAt),
+    ...(row.callbackToken === null ? {} : { callbackToken: row.callbackToken }),
   };
 }
 

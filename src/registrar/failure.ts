@@ -14,6 +14,19 @@ export async function nameFailure<Result>(work: Promise<Result>): Promise<Result
   }
 }
 
+const TRIES = 5;
+
+/** Tries again when somebody else's change came in between. */
+export async function retryConflicts<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === TRIES || !isRetryable(error)) throw error;
+    }
+  }
+}
+
 function toUmbelError(cause: unknown): unknown {
   if (cause instanceof UmbelError) return cause;
   if (isUnreachable(cause) || isRefused(cause)) {

@@ -40,7 +40,8 @@ export interface RegisterDeps extends PlanDeps {
 
 export type Register = (request: RegisterRequest) => Promise<Registered>;
 
-interface Queued {
+/** A registration, and the plan that it is made from. */
+export interface Queued {
   registration: Registration;
   plan: Plan;
 }
@@ -85,10 +86,15 @@ async function writeBatch(deps: RegisterDeps, batch: Queued[]): Promise<Registra
   return answers;
 }
 
-function findReady(batch: Queued[], answers: RegistrationAnswer[]): Map<string, number> {
+/** For each pool in which a root waits now, the most urgent priority. */
+export function findReady(
+  batch: Queued[],
+  answers: ({ outcome: RegistrationAnswer['outcome'] } | Error)[],
+): Map<string, number> {
   const ready = new Map<string, number>();
   for (const [at, { registration, plan }] of batch.entries()) {
-    if (answers[at]?.outcome !== 'registered') continue;
+    const answer = answers[at];
+    if (answer === undefined || answer instanceof Error || answer.outcome !== 'registered') continue;
     for (const [pool, planned] of plan.roots) {
       const priority = registration.priority ?? planned;
       if (priority < (ready.get(pool) ?? Infinity)) ready.set(pool, priority);
@@ -97,7 +103,7 @@ function findReady(batch: Queued[], answers: RegistrationAnswer[]): Map<string, 
   return ready;
 }
 
-function toRegistration(request: RegisterRequest, plan: Plan): Registration {
+export function toRegistration(request: RegisterRequest, plan: Plan): Registration {
   const { flow, tenant, trigger, input, params, priority, idempotencyKey } = request;
   const { revision, version } = plan;
   const registration: Registration = {

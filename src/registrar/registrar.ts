@@ -6,11 +6,13 @@ import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
 import { registerSurely } from '../sql/register-surely.ts';
 import { makeRerunMany, type RerunMany } from './bulk.ts';
+import { type Callbacks, makeCallbacks } from './callbacks.ts';
 import { type Control, makeControl } from './control.ts';
 import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
 import { findUnreadiness } from './readiness.ts';
+import { type FlowRepository, makeFlowRepository } from './repository/repository.ts';
 import { makeRegister, type Register, type RegisterDeps } from './register.ts';
 
 export interface Registrar {
@@ -18,8 +20,10 @@ export interface Registrar {
   execute: Execute;
   executions: ExecutionReader;
   control: Control;
+  callbacks: Callbacks;
   rerunMany: RerunMany;
   flows: Flows;
+  flowRepository: FlowRepository;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
   findUnreadiness: () => Promise<string | null>;
 }
@@ -44,7 +48,9 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
       listVersions: (flow) => listVersions(db.kysely, flow),
       storePlan: (plan) => storePlan(db, plan),
     }),
+    flowRepository: makeFlowRepository(db),
     control: makeControl(db),
+    callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
     executions: makeExecutionReader({

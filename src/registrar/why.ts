@@ -19,7 +19,7 @@ export function explainTask(task: TaskRow, circumstances: Circumstances): string
     case ExecStatus.ignore:
       return explainIgnored(task);
     case ExecStatus.suspend:
-      return explainSuspended(task);
+      return explainSuspended(task, circumstances);
     case ExecStatus.wait:
       return explainWaiting(task, circumstances);
     default:
@@ -41,15 +41,30 @@ function explainIgnored({ reason, error }: TaskRow): string {
   return `failed, and the flow goes on without it (${reason}): ${messageOf(error)}`;
 }
 
-const OUTSIDE: Readonly<Record<string, string>> = {
-  signal: 'waits for a signal',
-  callback: 'waits for its callback',
-  sub_execution: 'waits for the execution that it started',
-};
+function explainSuspended(task: TaskRow, circumstances: Circumstances): string {
+  if (task.reason === 'failed') return `failed: ${messageOf(task.error)}`;
+  const what = describeOutside(task, circumstances);
+  if (what === null) return 'suspended by hand: set exec_status to 0 to run it';
+  const timer = circumstances.timers.find(({ seq, kind }) => seq === task.seq && kind === 'wait');
+  const held = circumstances.execution.status === 'paused' ? '; its execution is paused' : '';
+  return `waits for ${what}${timer ? ` until ${timeOf(timer.due)}` : ''}${held}`;
+}
 
-function explainSuspended({ reason, error }: TaskRow): string {
-  if (reason === 'failed') return `failed: ${messageOf(error)}`;
-  return OUTSIDE[reason ?? ''] ?? 'suspended by hand: set exec_status to 0 to run it';
+/** null: it waits for nothing outside. */
+function describeOutside({ seq, reason, program }: TaskRow, { outside }: Circumstances): string | null {
+  const found = outside.find((wait) => wait.seq === seq && wait.kind === reason);
+  switch (reason) {
+    case 'signal':
+      if (found === undefined) return 'a signal';
+      return `${program === 'approval.wait' ? 'an approval, ' : ''}the signal "${found.name}"`;
+    case 'callback':
+      return 'its callback';
+    case 'sub_execution':
+      return `the execution ${found === undefined ? '' : `${found.token} `}that it started`;
+    case null:
+    default:
+      return null;
+  }
 }
 
 /** What would have to happen first comes first. */
@@ -59,7 +74,7 @@ function explainWaiting(task: TaskRow, circumstances: Circumstances): string {
   if (task.hold) return 'held by hand: set hold to false to let it go on';
   if (task.waitsFor.length > 0) return explainPredecessors(task, circumstances);
   if (execution.queued) return explainPlace(circumstances);
-  const timer = circumstances.timers.find(({ seq }) => seq === task.seq);
+  const timer = circumstances.timers.find(({ seq, kind }) => seq === task.seq && kind !== 'wait');
   if (timer) return explainTimer(task, timer);
   if (!task.served) return `no live watcher serves the pool "${task.pool}"`;
   if (!task.known) return explainUnknown(task);
@@ -91,9 +106,11 @@ function explainPlace({ holders, execution }: Circumstances): string {
 }
 
 function explainTimer({ error }: TaskRow, { kind, due }: Circumstances['timers'][number]): string {
-  const at = due instanceof Date ? due.toISOString() : 'a time that never comes';
+  const at = timeOf(due);
   return kind === 'retry' ? `is tried again at ${at}: ${messageOf(error)}` : `sleeps until ${at}`;
 }
+
+const timeOf = (time: Date) => (time instanceof Date ? time.toISOString() : 'a time that never comes');
 
 function explainUnknown({ pool, program, taskId, taskSeq }: TaskRow): string {
   if (program === null)

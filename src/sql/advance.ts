@@ -1,4 +1,5 @@
 // The hot call: settles what ended, releases, hands over, ends executions, claims. Called by the watcher's loop, one in flight at a time.
+import type { Delivered, Wait } from '../dag/outcome.ts';
 import { ExecStatus } from '../dag/vocabulary.ts';
 import type { Database } from './database.ts';
 
@@ -8,7 +9,7 @@ export interface Ended {
   seq: string;
   attempt: number;
   status: EndedStatus;
-  /** Why it did not finish: `failed`, `allowed_failure`, `retry`, `sleep`; null when it did. */
+  /** Why it did not finish: `failed`, `allowed_failure`, `retry`, `sleep`, or what it waits for outside; null when it did. */
   reason: string | null;
   /** Milliseconds since the program began. */
   age: number;
@@ -16,20 +17,26 @@ export interface Ended {
   result: string | null;
   /** JSON text of a TaskError, or null. */
   error: string | null;
-  /** Milliseconds until it becomes ready again; null unless it waits. */
+  /** Milliseconds until it becomes ready again, or until it waits no longer for the outside; null: neither. */
   delay: number | null;
   /** JSON text kept for the next attempt, or null. */
   checkpoint: string | null;
+  /** What it waits for outside; null unless it does. */
+  wait: Wait | null;
 }
 
-/** finished: Finish. failed: Suspend. ignored: Ignore, its dependants go on. waiting: Wait, until `delay` is over. */
-export type EndedStatus = 'finished' | 'failed' | 'ignored' | 'waiting';
+/**
+ * finished: Finish. failed: Suspend. ignored: Ignore, its dependants go on. waiting: Wait, until `delay` is over.
+ * outside: Suspend, until what it waits for has come.
+ */
+export type EndedStatus = 'finished' | 'failed' | 'ignored' | 'waiting' | 'outside';
 
 const EXEC_STATUS: Record<EndedStatus, ExecStatus> = {
   finished: ExecStatus.finish,
   failed: ExecStatus.suspend,
   ignored: ExecStatus.ignore,
   waiting: ExecStatus.wait,
+  outside: ExecStatus.suspend,
 };
 
 /** A task that this watcher now holds. */
@@ -52,6 +59,8 @@ export interface Claimed {
   retried: number;
   /** JSON text that the last attempt left, or null. */
   checkpoint: string | null;
+  /** What it waited for, in the attempts after that. */
+  delivered: Delivered | null;
   /** Freed by a task that ended in the same call; otherwise it came from the claim index. */
   handedOver: boolean;
 }
@@ -98,7 +107,7 @@ export interface AdvanceAnswer {
 export const NOTHING_READY = 1000;
 
 const TEXT =
-  'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)';
+  'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)';
 const asText = { getTypeParser: () => (value: string) => value };
 
 const WATCHER_GONE = 'UM001';
@@ -129,6 +138,7 @@ interface AdvanceRow {
   depends: string;
   retried: string;
   checkpoint: string | null;
+  delivered: string | null;
 }
 
 function addRow(answer: AdvanceAnswer, row: AdvanceRow): void {
@@ -162,6 +172,7 @@ function toClaimed(row: AdvanceRow): Claimed {
     depends: row.depends.length > 2 ? row.depends.slice(1, -1).split(',') : [],
     retried: Number(row.retried),
     checkpoint: row.checkpoint,
+    delivered: row.delivered === null ? null : (JSON.parse(row.delivered) as Delivered),
     handedOver: row.kind === '2',
   };
 }
@@ -184,6 +195,7 @@ function columns(ended: Ended[]): unknown[] {
     ended.map((e) => e.result),
     ended.map((e) => e.error),
     ended.map((e) => e.checkpoint),
+    ended.some((e) => e.wait !== null) ? ended.map((e) => e.wait && JSON.stringify(e.wait)) : null,
   ];
 }
 

@@ -128,7 +128,7 @@ export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptio
       where ${options.downstream}
     )
     update kr_task_stat t set
-      exec_status = 0, reason = null, hold = f.flow_status = 'paused', error = null, checkpoint = null, retried = 0,
+      exec_status = 0, reason = null, hold = f.flow_status = 'paused', error = null, checkpoint = null, delivered = null, retried = 0,
       parameters = case when ${params}::jsonb is not null and (t.task_flow_id, t.task_exec_seq) in (select * from target)
         then (t.parameters::jsonb || ${params}::jsonb)::json else t.parameters end
     from kr_flow_stat f
@@ -150,11 +150,14 @@ export async function skipTasks(tx: Tx, tasks: FoundTask[]): Promise<void> {
     where t.task_flow_id = u.flow and t.task_exec_seq = u.seq`.execute(tx);
 }
 
-/** A task that waited for a time waits no longer. Its status stays as it is, so no trigger sees that it is ready. */
+/** A task that waited for a time waits no longer, and what was handed out for its attempts so far counts no more. Its status stays as it is, so no trigger sees that it is ready. */
 async function wakeSleepers(tx: Tx, flows: string[], seqs: string[]): Promise<void> {
   await sql`
     delete from kr_timer k using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
     where k.task_flow_id = u.flow and k.task_exec_seq = u.seq`.execute(tx);
+  await sql`
+    delete from kr_wait w using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
+    where w.task_flow_id = u.flow and w.task_exec_seq = u.seq`.execute(tx);
   await sql`select umbel_wire(flow) from (select distinct flow from unnest(${flows}::text[]) flow order by 1) u`.execute(
     tx,
   );

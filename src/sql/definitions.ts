@@ -3,6 +3,15 @@ import { CompiledQuery } from 'kysely';
 import type { Json, JsonObject, PlanTask, Step } from '../dag/vocabulary.ts';
 import type { Database, Db } from './database.ts';
 
+/** Where a flow that starts by itself stands. */
+export type LifeStatus = 'inactive' | 'starting' | 'active' | 'stopping';
+
+export interface Owner {
+  id: string;
+  /** `user`, `tenant`, or a kind that only its users know. */
+  type: string;
+}
+
 /** A flow's steps, ordered by `task_seq`, with the revision they were read at. */
 export interface Definition {
   flow: string;
@@ -11,6 +20,13 @@ export interface Definition {
   name: string | null;
   description: string | null;
   maxRunning: number | null;
+  type: string | null;
+  cron: string | null;
+  timezone: string | null;
+  owners: Owner[];
+  status: LifeStatus;
+  createdAt: Date;
+  updatedAt: Date;
   /** What ms_flow says besides; null: nothing. */
   settings: JsonObject | null;
   steps: Step[];
@@ -39,7 +55,9 @@ function toDefinition(row: DefinitionRow): Definition {
 
 // Flower's rule for the five pairs: used when the key is not null, a null value is "", a later duplicate wins.
 const READ = `
-  select f.task_id flow, f.revision, f.tenant, f.name, f.description, f.max_running "maxRunning", f.settings, json_agg(json_build_object(
+  select f.task_id flow, f.revision, f.tenant, f.name, f.description, f.max_running "maxRunning", f.settings,
+    f.type, f.cron, f.timezone, f.owners, f.status, f.created_ts "createdAt", f.updated_ts "updatedAt",
+    json_agg(json_build_object(
       'seq', trim_scale(d.task_seq)::text, 'id', d.step_id, 'program', d.program, 'priority', d.task_priority, 'pool', d.pool,
       'dependsSeq', (select array_agg(trim_scale(n)::text order by o) from unnest(d.depends_task_seq) with ordinality u(n, o)),
       'root', d.depends_task_seq = '{}', 'after', d.after, 'before', d.before, 'params', d.params, 'options', d.options,

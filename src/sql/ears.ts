@@ -1,13 +1,16 @@
-// Listens for hints of other processes, and goes on listening when the connection is lost. Deaf for a while, a poll still finds all.
+// Listens for hints of other processes, and goes on listening when the connection is lost. Deaf for a while, the poll still finds all.
 import type { Logger } from '../log.ts';
+import { listenForHints, type Hint } from './wake.ts';
 
 const LONGEST_PAUSE = 30_000;
 
-/** Opens a connection that listens; `onEnd` is called once when that is lost. Gives how to stop. */
-type Listen = (onEnd: (error?: Error) => void) => Promise<() => Promise<void>>;
-
-/** Listens for ever, and calls `onHearing` whenever that begins (hints may have been missed before). Returns how to stop. */
-export function keepListening(listen: Listen, onHearing: () => void, log: Logger): () => Promise<void> {
+/** Calls `onHint` for each hint, and `onHearing` whenever listening begins (hints may have been missed before). Returns how to stop. */
+export function keepListening(
+  url: string,
+  onHint: (hint: Hint) => void,
+  onHearing: () => void,
+  log: Logger,
+): () => Promise<void> {
   let stopped = false;
   let close = async () => {};
   let timer: NodeJS.Timeout | undefined;
@@ -19,15 +22,15 @@ export function keepListening(listen: Listen, onHearing: () => void, log: Logger
     timer = setTimeout(
       () => {
         timer = undefined;
-        void begin();
+        void listen();
       },
       pause * (0.5 + Math.random()),
     );
     pause = Math.min(pause * 2, LONGEST_PAUSE);
   };
-  const begin = async () => {
+  const listen = async () => {
     try {
-      close = await listen(again);
+      close = await listenForHints(url, onHint, again);
       if (stopped) return await close();
       pause = 500;
       onHearing();
@@ -36,7 +39,7 @@ export function keepListening(listen: Listen, onHearing: () => void, log: Logger
     }
   };
 
-  void begin();
+  void listen();
   return async () => {
     stopped = true;
     clearTimeout(timer);

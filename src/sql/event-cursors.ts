@@ -31,7 +31,7 @@ export async function releaseCursor(db: Database, consumer: string, holder: stri
   await db.pool.query({
     name: 'releaseCursor',
     text: `with released as (update ms_event_cursor set holder = null where consumer = $1 and holder = $2 returning 1)
-           select pg_notify('umbel_events', $1) from released`,
+           select pg_notify('umbel', json_build_object('events', $1::text)::text) from released`,
     values: [consumer, holder],
   });
 }
@@ -68,7 +68,7 @@ export async function putCursor(db: Database, consumer: string, to: Position): P
     `with put as (
        update ms_event_cursor set seen = $2, floor_id = $3, upto = null, after_id = null, holder = null, failures = 0, error = null, updated_ts = now()
        where consumer = $1 returning 1)
-     select pg_notify('umbel_events', $1) from put`,
+     select pg_notify('umbel', json_build_object('events', $1::text)::text) from put`,
     [consumer, to.seen, to.floor],
   );
   return rowCount === 1;

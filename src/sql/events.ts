@@ -156,3 +156,11 @@ export async function rebaseEvents(db: Database): Promise<boolean> {
   const { rows } = await db.pool.query<{ done: boolean }>('select umbel_rebase_events_v1() done');
   return rows[0]?.done ?? false;
 }
+
+/** Whose flow it is; undefined: there is none of that name. */
+export async function findFlowTenant(db: Database, flow: string): Promise<string | undefined> {
+  const { rows } = await db.pool.query<{ tenant: string }>('select tenant from ms_flow where task_id = $1', [
+    flow,
+  ]);
+  return rows[0]?.tenant;
+}

@@ -2,7 +2,8 @@
 import { CompiledQuery, sql } from 'kysely';
 import type { Json, JsonObject, Step } from '../dag/vocabulary.ts';
 import type { Database, Db, Tx } from './database.ts';
-import { type Definition, readDefinition } from './definitions.ts';
+import { type Definition, type Owner, readDefinition } from './definitions.ts';
+import { emitEvents, type NewEvent } from './emit.ts';
 
 /** What becomes of a flow's rows. */
 export interface FlowWrite {
@@ -10,8 +11,13 @@ export interface FlowWrite {
     name: string | null;
     description: string | null;
     maxRunning: number | null;
+    type: string | null;
+    cron: string | null;
+    timezone: string | null;
     settings: JsonObject | null;
   };
+  /** Absent: who they are already; of a new flow its creator and the tenant. */
+  owners?: Owner[];
   /** Rows that are new or not what they were. */
   rows: Step[];
   /** Seqs of the rows that go. */
@@ -24,17 +30,20 @@ export interface FlowWrite {
  */
 export async function editFlow<Result>(
   db: Database,
-  { flow, tenant }: { flow: string; tenant: string },
-  edit: (stored: Definition | null) => { write: FlowWrite | null; result: Result },
+  { flow, tenant, user }: { flow: string; tenant: string; user?: string | undefined },
+  edit: (stored: Definition | null) => { write: FlowWrite | null; result: Result; events?: NewEvent[] },
 ): Promise<Result> {
   return db.kysely.transaction().execute(async (tx) => {
     await lockFlow(tx, flow, tenant);
-    const { write, result } = edit(await readDefinition(tx, flow));
+    const stored = await readDefinition(tx, flow);
+    const { write, result, events = [] } = edit(stored);
     if (write !== null) {
-      await writeHead(tx, flow, tenant, write.head);
+      if (stored === null) await beginFlow(tx, flow, tenant, ownersOf(tenant, user));
+      await writeHead(tx, flow, write);
       await deleteSteps(tx, flow, write.gone);
       await writeSteps(tx, flow, write.rows);
     }
+    await emitEvents(tx, events);
     return result;
   });
 }
@@ -46,12 +55,30 @@ async function lockFlow(tx: Tx, flow: string, tenant: string): Promise<void> {
   await sql`select from ms_flow where task_id = ${flow} for update`.execute(tx);
 }
 
-async function writeHead(tx: Tx, flow: string, tenant: string, head: FlowWrite['head']): Promise<void> {
-  const { name, description, maxRunning } = head;
-  const settings = head.settings === null ? null : JSON.stringify(head.settings);
+/** Somebody at the command line leaves it to the tenant. */
+function ownersOf(tenant: string, user: string | undefined): Owner[] {
+  if (user === undefined) return [];
+  return [
+    { id: user, type: 'user' },
+    { id: tenant, type: 'tenant' },
+  ];
+}
+
+/** The row of a flow that was deleted is still there. */
+async function beginFlow(tx: Tx, flow: string, tenant: string, owners: Owner[]): Promise<void> {
   await sql`
-    update ms_flow set tenant = ${tenant}, name = ${name}, description = ${description}, max_running = ${maxRunning},
-      settings = ${settings}::jsonb, updated_ts = now()
+    update ms_flow set tenant = ${tenant}, owners = ${JSON.stringify(owners)}::jsonb, status = 'inactive', status_ts = now(),
+      started_by = null, created_ts = now()
+    where task_id = ${flow}`.execute(tx);
+}
+
+async function writeHead(tx: Tx, flow: string, { head, owners }: FlowWrite): Promise<void> {
+  const { name, description, maxRunning, type, cron, timezone } = head;
+  const settings = head.settings === null ? null : JSON.stringify(head.settings);
+  const given = owners === undefined ? null : JSON.stringify(owners);
+  await sql`
+    update ms_flow set owners = coalesce(${given}::jsonb, owners), name = ${name}, description = ${description}, max_running = ${maxRunning},
+      type = ${type}, cron = ${cron}, timezone = ${timezone}, settings = ${settings}::jsonb, updated_ts = now()
     where task_id = ${flow}`.execute(tx);
 }
 

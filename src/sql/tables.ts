@@ -64,6 +64,7 @@ export interface TaskStatTable {
   result: JsonColumn<Json>;
   error: JsonColumn<JsonObject | null>;
   checkpoint: JsonColumn<Json>;
+  delivered: JsonColumn<Json>;
 }
 
 export interface FlowTable {
@@ -151,8 +152,33 @@ export interface MigrationTable {
 export interface TimerTable {
   task_flow_id: string;
   task_exec_seq: Numeric;
-  kind: 'retry' | 'sleep';
+  kind: 'retry' | 'sleep' | 'wait' | 'beat';
   due_ts: ColumnType<Date, Date | string, Date | string>;
+}
+
+/** What a task at Suspend waits for outside. */
+export interface WaitTable {
+  task_flow_id: string;
+  task_exec_seq: Numeric;
+  kind: 'signal' | 'callback' | 'sub_execution';
+  token: Defaulted<string>;
+  name: string | null;
+  fallback: JsonColumn<JsonObject | null>;
+  early: JsonColumn<JsonObject | null>;
+  beat: number | null;
+  since_ts: Defaulted<Date>;
+}
+
+export interface SignalTable {
+  signal_id: Generated<string>;
+  task_flow_id: string;
+  name: string;
+  value: JsonColumn<Json>;
+  sender: string | null;
+  comment: string | null;
+  sent_ts: Defaulted<Date>;
+  task_exec_seq: string | null;
+  delivered_ts: Time;
 }
 
 export interface Tables {
@@ -166,4 +192,6 @@ export interface Tables {
   kr_watcher: WatcherTable;
   kr_claim: ClaimTable;
   kr_timer: TimerTable;
+  kr_wait: WaitTable;
+  kr_signal: SignalTable;
 }

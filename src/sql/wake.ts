@@ -1,9 +1,14 @@
 // The hint between processes that something became ready. Only a hint: a poll is the floor, so losing one loses nothing.
+import { Socket } from 'node:net';
+import { Client } from 'pg';
 import type { Database } from './database.ts';
-import { listen } from './listen.ts';
 
-/** Something became ready in a pool (with the most urgent priority of it), or executions of a flow wait for a place. */
-export type Hint = { pool: string; priority: number } | { places: string };
+/**
+ * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, schedules began,
+ * changed or went on, or there are new events (of a consumer: somebody gave it up, or put it elsewhere; else empty).
+ */
+export type Hint =
+  { pool: string; priority: number } | { places: string } | { schedules: true } | { events: string };
 
 const CHANNEL = 'umbel';
 
@@ -15,22 +20,42 @@ export async function sendHint(db: Database, hint: Hint): Promise<void> {
   });
 }
 
+/** Milliseconds that a connection gets to say goodbye. */
+const GOODBYE = 1_000;
+
 /** Listens on a connection of its own; `onEnd` is called once when that is lost. Returns how to stop. */
-export function listenForHints(
+export async function listenForHints(
   url: string,
   onHint: (hint: Hint) => void,
   onEnd: (error?: Error) => void,
 ): Promise<() => Promise<void>> {
-  const hear = (payload: string) => {
+  const socket = new Socket();
+  const client = new Client({
+    connectionString: url,
+    application_name: 'umbel listen',
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 30_000,
+    connectionTimeoutMillis: 10_000,
+    stream: () => socket,
+  });
+  client.on('notification', ({ payload }) => {
     const hint = readHint(payload);
     if (hint) onHint(hint);
+  });
+  client.on('error', onEnd);
+  await client.connect();
+  await client.query(`listen ${CHANNEL}`);
+  client.on('end', () => onEnd());
+  return async () => {
+    const cut = setTimeout(() => socket.destroy(), GOODBYE);
+    await client.end();
+    clearTimeout(cut);
   };
-  return listen({ url, channel: CHANNEL }, hear, onEnd);
 }
 
-function readHint(payload: string): Hint | undefined {
+function readHint(payload: string | undefined): Hint | undefined {
   try {
-    return JSON.parse(payload) as Hint;
+    return JSON.parse(payload ?? '') as Hint;
   } catch {
     return undefined;
   }

@@ -19,9 +19,20 @@ export interface Timer {
   due: Date;
 }
 
+/** What a task waits for outside. */
+export interface Outside {
+  seq: string;
+  kind: string;
+  /** Of a signal. */
+  name: string | null;
+  /** Of a callback, or the execution that it waits for. */
+  token: string;
+}
+
 export interface Surroundings {
   lines: Line[];
   timers: Timer[];
+  outside: Outside[];
   /** Executions that have the places of its flow, the first few. */
   holders: string[];
 }
@@ -35,12 +46,14 @@ const HOLDERS = 3;
 export async function readSurroundings(
   tx: Db,
   { id, flow, queued }: { id: string; flow: string; queued: boolean },
-  tasks: { ready: boolean; execStatus: number }[],
+  tasks: { ready: boolean; execStatus: number; reason: string | null }[],
 ): Promise<Surroundings> {
   const waiting = tasks.filter(({ execStatus }) => execStatus === 0);
   const lines = waiting.some(({ ready }) => ready) ? await readLines(tx, id) : [];
-  const timers = waiting.length > 0 ? await readTimers(tx, id) : [];
-  return { lines, timers, holders: queued ? await readHolders(tx, flow) : [] };
+  const isOutside = tasks.some(({ execStatus, reason }) => execStatus === 2 && OUTSIDE.has(reason ?? ''));
+  const timers = waiting.length > 0 || isOutside ? await readTimers(tx, id) : [];
+  const outside = isOutside ? await readOutside(tx, id) : [];
+  return { lines, timers, outside, holders: queued ? await readHolders(tx, flow) : [] };
 }
 
 async function readLines(tx: Db, id: string): Promise<Line[]> {
@@ -59,6 +72,16 @@ async function readLines(tx: Db, id: string): Promise<Line[]> {
 async function readTimers(tx: Db, id: string): Promise<Timer[]> {
   const { rows } = await sql<Timer>`
     select trim_scale(k.task_exec_seq)::text seq, k.kind, k.due_ts due from kr_timer k where k.task_flow_id = ${id}`.execute(
+    tx,
+  );
+  return rows;
+}
+
+const OUTSIDE: ReadonlySet<string> = new Set(['signal', 'callback', 'sub_execution']);
+
+async function readOutside(tx: Db, id: string): Promise<Outside[]> {
+  const { rows } = await sql<Outside>`
+    select trim_scale(w.task_exec_seq)::text seq, w.kind, w.name, w.token from kr_wait w where w.task_flow_id = ${id}`.execute(
     tx,
   );
   return rows;

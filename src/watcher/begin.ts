@@ -5,12 +5,13 @@ import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
+import { waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { runTask, Attempt, RanOutcome } from './run.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
-import type { Waker } from './waker.ts';
+import type { Waker } from '../sql/waker.ts';
 
 export interface BeginDeps {
   registry: Registry;
@@ -68,23 +69,32 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   const verdict = judgeAttempt(
-    outcome,
+    waitForCallback(outcome, holding),
     holding.task,
     holding.prepared?.options ?? null,
     deps.registry.get(holding.prepared?.program ?? ''),
   );
   if ('error' in verdict) logFailure(deps.log, holding, verdict);
-  if ('delay' in verdict) deps.onDelayed(verdict.delay);
+  const delay = delayOf(verdict);
+  if (delay !== null) deps.onDelayed(delay);
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
+/** Milliseconds until a timer of the task is due. */
+function delayOf(verdict: Verdict): number | null {
+  if (verdict.kind === 'wait') return verdict.timeout;
+  return 'delay' in verdict ? verdict.delay : null;
+}
+
 function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
-  const { program, step, input } = prepared!;
+  const { program, step, input, callback } = prepared!;
   return {
     program,
     parameters: task.parameters,
     input,
     checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
+    delivered: task.delivered,
+    callback,
     attempt: task.attempt,
     idempotencyKey: `${task.flow}:${task.seq}`,
     execution: { id: task.flow, flow: task.taskId },
@@ -103,7 +113,7 @@ function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
   };
 }
 
-const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null };
+const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null, wait: null };
 
 /** What the database records of a verdict. */
 function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, age: number): Ended {
@@ -130,6 +140,15 @@ function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, a
         reason: 'sleep',
         delay: verdict.delay,
         checkpoint: JSON.stringify(verdict.checkpoint),
+      };
+    case 'wait':
+      return {
+        ...of,
+        status: 'outside',
+        reason: verdict.wait.kind,
+        delay: verdict.timeout,
+        checkpoint: JSON.stringify(verdict.checkpoint),
+        wait: verdict.wait,
       };
   }
 }

@@ -19,7 +19,7 @@ import {
   type TurnDeps,
   type TurnState,
 } from './turn.ts';
-import type { Waker } from './waker.ts';
+import type { Waker } from '../sql/waker.ts';
 
 export interface LoopDeps extends Omit<TurnDeps, 'wake'> {
   /** Milliseconds between looks when nothing wakes the loop. */

@@ -3,7 +3,9 @@ import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import type { Claimed, Ended } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
 import { readPlans, readPrograms, readResults, type PlannedTask } from '../sql/plans.ts';
+import type { Callback } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
+import { issueCallbacks } from './callbacks.ts';
 
 export interface Prepared {
   /** null: no definition row names the program. */
@@ -11,6 +13,8 @@ export interface Prepared {
   step: string;
   options: JsonObject | null;
   input: Json;
+  /** Only of steps that await one. */
+  callback: Callback | null;
 }
 
 export interface Prepare {
@@ -18,23 +22,27 @@ export interface Prepare {
   (tasks: Claimed[], settled: Ended[]): Promise<Prepared[]>;
 }
 
+/** What the definition says. */
+type Known = Omit<Prepared, 'input' | 'callback'>;
 type Plan = Map<string, PlannedTask>;
 const PLANS_KEPT = 1_000;
 
-export function makePrepare(db: Database, registry: Registry): Prepare {
+/** `callbackUrl` is where others answer for a task, without the token. */
+export function makePrepare(db: Database, registry: Registry, callbackUrl: string): Prepare {
   const plans = new Map<string, Plan>();
   return async (tasks, settled) => {
     const programs = await findPrograms(db, plans, tasks);
     const inputs = await findInputs(db, registry, plans, tasks, programs, settled);
-    return programs.map((known, i) => ({ ...known, input: inputs.get(tasks[i]!) ?? null }));
+    const callbacks = await issueCallbacks(db, callbackUrl, tasks, programs);
+    return programs.map((known, i) => ({
+      ...known,
+      input: inputs.get(tasks[i]!) ?? null,
+      callback: callbacks.get(tasks[i]!) ?? null,
+    }));
   };
 }
 
-async function findPrograms(
-  db: Database,
-  plans: Map<string, Plan>,
-  tasks: Claimed[],
-): Promise<Omit<Prepared, 'input'>[]> {
+async function findPrograms(db: Database, plans: Map<string, Plan>, tasks: Claimed[]): Promise<Known[]> {
   await loadPlans(db, plans, tasks);
   const byHand = tasks.filter((task) => task.version === null);
   const found = byHand.length > 0 ? await readPrograms(db, byHand) : [];
@@ -42,11 +50,11 @@ async function findPrograms(
   return tasks.map((task) => handMade.get(task) ?? planned(plans, task));
 }
 
-function planned(plans: Map<string, Plan>, task: Claimed): Omit<Prepared, 'input'> {
+function planned(plans: Map<string, Plan>, task: Claimed): Known {
   return plans.get(task.version!)?.get(task.seq) ?? unknownOf(task);
 }
 
-function unknownOf(task: Claimed): Omit<Prepared, 'input'> {
+function unknownOf(task: Claimed): Known {
   return { step: task.taskSeq, program: null, options: null };
 }
 
@@ -65,7 +73,7 @@ async function findInputs(
   registry: Registry,
   plans: Map<string, Plan>,
   tasks: Claimed[],
-  programs: Omit<Prepared, 'input'>[],
+  programs: Known[],
   settled: Ended[],
 ): Promise<Map<Claimed, Json>> {
   const readers = tasks.filter((_, i) => registry.get(programs[i]!.program ?? '')?.readsInput);

@@ -1,11 +1,12 @@
 // Runs one claimed task: from the row's program name and parameter text to an outcome. Called by the loop.
 // Whatever a program does, `runTask` answers with an outcome and never throws.
-import type { Outcome, TaskError } from '../dag/outcome.ts';
+import type { Delivered, Outcome, TaskError } from '../dag/outcome.ts';
 import type { Json, Problem } from '../dag/vocabulary.ts';
 import { ProgramError } from '../programs/program-error.ts';
-import type { Context, Program, ProgramLog } from '../programs/program.ts';
+import type { Callback, Context, Program, ProgramLog, Signal } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
 import { isLater } from '../programs/later.ts';
+import { isWaiting } from '../programs/wait-for.ts';
 import type { Registry } from '../programs/registry.ts';
 import { writeJson } from './result.ts';
 import { makeStop, type Stop } from './stop.ts';
@@ -21,6 +22,10 @@ export interface Attempt {
   input?: Json;
   /** What the last attempt left. */
   checkpoint?: Json;
+  /** What the task waited for outside. */
+  delivered?: Delivered | null;
+  /** Where others answer for the task, when its step awaits that. */
+  callback?: Callback | null;
   /** 1 for the first attempt. */
   attempt: number;
   idempotencyKey: string;
@@ -40,7 +45,7 @@ export interface Limits {
 export type RanOutcome =
   | { kind: 'finished'; result: Json; text: string }
   | ({ kind: 'failed'; error: TaskError } & Retriable)
-  | Extract<Outcome, { kind: 'sleep' }>;
+  | Extract<Outcome, { kind: 'sleep' | 'wait' }>;
 
 /** What the failure itself says of trying again. */
 interface Retriable {
@@ -63,6 +68,10 @@ export async function runTask(
   try {
     const raw = parseParameters(attempt.parameters);
     const program = findProgram(registry, attempt);
+    const { delivered } = attempt;
+    if (delivered?.error) return { kind: 'failed', error: delivered.error, retryable: true };
+    if (delivered && delivered.kind !== 'signal')
+      return finish(program, delivered.value, limits.resultBytes ?? RESULT_LIMIT);
     const params = checkParameters(program, raw);
     const context = makeContext(attempt, params, program, stop);
     const result = await runWithin(
@@ -116,6 +125,8 @@ function makeContext(attempt: Attempt, params: unknown, program: Program, stop: 
       return stop.signal;
     },
     checkpoint: attempt.checkpoint ?? null,
+    callback: attempt.callback ?? null,
+    delivered: attempt.delivered ? readSignal(attempt.delivered) : null,
     attempt: attempt.attempt,
     idempotencyKey: attempt.idempotencyKey,
     execution: attempt.execution,
@@ -161,9 +172,22 @@ function finish(program: Program, result: unknown, limit: number): RanOutcome {
       delay: result.delay,
       checkpoint: storableCheckpoint(program, result.checkpoint, limit),
     };
+  if (isWaiting(result)) {
+    const { wait, timeout } = result;
+    return {
+      kind: 'wait',
+      wait,
+      timeout,
+      checkpoint: storableCheckpoint(program, result.checkpoint, limit),
+    };
+  }
   const written = writeJson(result, limit);
   if ('problem' in written) throw refuse('ResultError', `the result of ${program.name} ${written.problem}`);
   return { kind: 'finished', result: (result ?? null) as Json, text: written.text };
+}
+
+function readSignal({ value = null, by = null, comment = null, at, timedOut = false }: Delivered): Signal {
+  return { value, by, comment, at: at ?? null, timedOut };
 }
 
 function storableCheckpoint(program: Program, checkpoint: unknown, limit: number): Json {

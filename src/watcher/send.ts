@@ -56,6 +56,10 @@ function refused(ended: Ended, error: Error): Ended {
   return {
     ...ended,
     status: 'failed',
+    reason: 'failed',
+    delay: null,
+    checkpoint: null,
+    wait: null,
     result: null,
     error: JSON.stringify({ name: 'ResultError', message }),
   };

@@ -4,10 +4,10 @@ import type { Logger } from '../log.ts';
 import type { Registry } from '../programs/registry.ts';
 import { admitExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
-import { keepListening } from '../sql/ears.ts';
 import { makeHinter } from '../sql/hinter.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
-import { type Hint, listenForHints } from '../sql/wake.ts';
+import { keepListening } from '../sql/ears.ts';
+import type { Hint } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
@@ -21,7 +21,7 @@ import { runTask } from './run.ts';
 import { makeTimekeeper } from './timekeeper.ts';
 import { findTracer, traceExecutions, traceTasks } from './trace.ts';
 import type { OnTurn } from './turn.ts';
-import { makeWaker } from './waker.ts';
+import { makeWaker } from '../sql/waker.ts';
 
 export interface WatcherOptions {
   db: Database;
@@ -41,6 +41,8 @@ export interface WatcherOptions {
   lostLimit?: number;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
+  /** Address under which others reach the register server. */
+  publicUrl?: string;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
 }
@@ -84,9 +86,9 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     if (position.hint(priority)) loop.hurry();
     else loop.wake();
   };
-  const listen = (onEnd: (error?: Error) => void) => listenForHints(options.url, hear, onEnd);
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
+    if (!('places' in heard)) return;
     admitExecutions(db, [heard.places]).catch((error: unknown) =>
       log.debug({ err: error }, 'admission put off'),
     );
@@ -97,7 +99,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     look: () => lookAt(parts, options.workers),
     async start() {
       await join(membership);
-      deaf = keepListening(listen, () => loop.wake(), log);
+      deaf = keepListening(options.url, hear, () => loop.wake(), log);
       running = loop.run();
       timekeeper.start();
       uncancellable = watchForCancels({ db, holdings, membership, onDropped: () => loop.wake(), log });
@@ -156,7 +158,7 @@ function makeParts(options: WatcherOptions) {
     isClosed: () => closing.closed,
     onDelayed: (delay) => timekeeper.expect(delay),
   });
-  const prepare = makePrepare(db, registry);
+  const prepare = makePrepare(db, registry, `${options.publicUrl ?? ''}/tasks`);
   const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
   const close = () => {
     closing.closed = true;

@@ -3,6 +3,7 @@ import { makeApp, type App } from '../../src/http/app.ts';
 import { serve } from '../../src/http/serve.ts';
 import { defineFlow, defineProgram, Type, UmbelClient, UmbelHttpError } from '../../src/index.ts';
 import { makeRegistrar } from '../../src/registrar/registrar.ts';
+import { makeSchedules } from '../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { startWatcher, stopWatchers } from '../support/watcher.ts';
 import { startServer } from '../unit/programs/local-server.ts';
@@ -33,7 +34,7 @@ beforeAll(async () => {
     db: database.db,
     wake: (pool, priority) => watcher.hint(pool, priority),
   });
-  app = await makeApp({ ...registrar, log });
+  app = await makeApp({ ...registrar, schedules: makeSchedules(database.db), log });
   client = new UmbelClient({ url: await serve(app, { host: '127.0.0.1', port: 0 }) });
 });
 afterAll(async () => {

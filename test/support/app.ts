@@ -41,17 +41,21 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       graph: refuseAll,
       versions: refuseAll,
     },
+    flowRepository: { list: refuseAll, read: refuseAll, create: refuseAll, patch: refuseAll },
     control: {
       pause: verb('pause'),
       resume: verb('resume'),
+      signal: verb('signal'),
       abort: verb('abort'),
       rerun: verb('rerun'),
       skip: verb('skip'),
     },
+    callbacks: { complete: refuseAll, fail: refuseAll, beat: refuseAll },
     rerunMany: async (request) => {
       controlled.push({ verb: 'rerunMany', ...request });
       return { executions: [{ id: 'a', tasks: 2 }], cursor: 'next' };
     },
+    schedules: { read: refuseAll, pause: refuseAll, resume: refuseAll },
     findUnreadiness: async () => null,
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
     ...rest,

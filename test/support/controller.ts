@@ -121,6 +121,7 @@ function change(
   const row = rows.get(seq)!;
   const { status: before } = row;
   Object.assign(row, { status, reason, timed: false });
+  delete row.wait;
   if (status === ExecStatus.wait) books.get(seq)!.retried = 0;
   if (before === status) return;
   books.get(seq)!.watcher = null;

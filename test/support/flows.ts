@@ -14,15 +14,19 @@ export interface StepRow {
   /** Predecessors by task_seq; absent: the previous step. */
   depends?: number[];
   params?: Record<string, unknown>;
+  options?: Record<string, unknown>;
 }
 
 /** Inserts the definition, seqs 1..n. */
 export async function defineFlow(db: Database, flow: string, steps: StepRow[]): Promise<void> {
-  for (const [at, { program, priority = 0, pool = null, depends = null, params = null }] of steps.entries())
+  for (const [
+    at,
+    { program, priority = 0, pool = null, depends = null, params = null, options = null },
+  ] of steps.entries())
     await db.pool.query(
-      `insert into ms_task_definition (task_id, task_seq, program, task_priority, pool, depends_task_seq, params)
-       values ($1, $2, $3, $4, $5, $6, $7)`,
-      [flow, at + 1, program, priority, pool, depends, params],
+      `insert into ms_task_definition (task_id, task_seq, program, task_priority, pool, depends_task_seq, params, options)
+       values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+      [flow, at + 1, program, priority, pool, depends, params, options],
     );
 }
 

@@ -25,6 +25,8 @@ export interface ModelExecution {
   /** Of a flow with `max_running`: 0 waits for a place, 1 has one, 2 gave it back; null: no limit. */
   place: number | null;
   paused: boolean;
+  /** Signals sent to it, in order, and the task that each went to. */
+  signals: { name: string; to: number | null }[];
 }
 
 /** What has executions: the whole world, or a part of it. */

@@ -13,6 +13,8 @@ export interface TaskState {
   hold?: boolean;
   /** Waits for a time: not claimed, nor skipped, before it has come. */
   timed?: boolean;
+  /** Waits for a signal: since when, counted up, and whether for a time only. Counts while it stands suspended for it. */
+  wait?: { name: string; since: number; timed: boolean };
 }
 export type ModelState = ReadonlyMap<number, TaskState>;
 export type ModelStatus = 'running' | 'waiting' | 'success' | 'failed' | 'aborted';

@@ -14,8 +14,8 @@ export type Edit =
 /** One watcher's part in a call: which of its tasks ended, how, and what it asks for. */
 export interface Turn {
   watcher: number;
-  /** One entry a held task, in order: finished, failed, to be tried again, or still running. */
-  outcomes: ('finished' | 'failed' | 'retry' | 'running')[];
+  /** One entry a held task, in order: finished, failed, to be tried again, still running, or waiting for a signal of that name. */
+  outcomes: ('finished' | 'failed' | 'retry' | 'running' | SignalName)[];
   slots: number;
   want: number;
   urgent: number;
@@ -33,7 +33,11 @@ export type Move =
   | { kind: 'admit' }
   /** All timers come due. */
   | { kind: 'fire' }
+  | { kind: 'signal'; pick: number; name: SignalName }
   | { kind: 'control'; pick: number; verb: Verb; task: number; downstream: boolean };
+
+/** `late` is waited for with a timeout. */
+export type SignalName = 'go' | 'late';
 
 export type Verb = 'pause' | 'resume' | 'abort' | 'rerun' | 'skip';
 
@@ -68,7 +72,16 @@ function randomMoves(): fc.Arbitrary<Move> {
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('rescue'), watcher: fc.nat(2) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('admit', 'fire') }) },
     { weight: 5, arbitrary: randomControl() },
+    { weight: 4, arbitrary: randomSignals() },
   );
+}
+
+function randomSignals(): fc.Arbitrary<Move> {
+  return fc.record({
+    kind: fc.constant('signal'),
+    pick: fc.nat(99),
+    name: fc.constantFrom<SignalName>('go', 'late'),
+  });
 }
 
 function randomControl(): fc.Arbitrary<Move> {
@@ -85,10 +98,20 @@ function randomControl(): fc.Arbitrary<Move> {
 function randomTurns(): fc.Arbitrary<Turn[]> {
   const turn = fc.record({
     watcher: fc.nat(2),
-    outcomes: fc.array(fc.constantFrom('finished', 'finished', 'finished', 'failed', 'retry', 'running'), {
-      minLength: 8,
-      maxLength: 8,
-    }),
+    outcomes: fc.array(
+      fc.constantFrom(
+        'finished',
+        'finished',
+        'finished',
+        'finished',
+        'failed',
+        'retry',
+        'running',
+        'go',
+        'late',
+      ),
+      { minLength: 8, maxLength: 8 },
+    ),
     slots: fc.integer({ min: 0, max: 6 }),
     want: fc.integer({ min: 0, max: 8 }),
     urgent: fc.constantFrom(-20, 0, 19),

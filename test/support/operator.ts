@@ -27,7 +27,7 @@ async function editOne(client: PoolClient, executions: ModelExecution[], edit: E
   const where = 'where task_flow_id = $1 and task_exec_seq = $2';
   if (edit.kind === 'delete') {
     execution.rows.delete(seq);
-    if (execution.rows.size === 0) Object.assign(execution, { place: null, paused: false });
+    if (execution.rows.size === 0) Object.assign(execution, { place: null, paused: false, signals: [] });
     await client.query(`delete from kr_task_stat ${where}`, [execution.id, seq]);
   } else if (edit.kind === 'priority') {
     await client.query(`update kr_task_stat set task_priority = $3 ${where}`, [
@@ -61,6 +61,7 @@ function setRow(row: TaskState, books: Books, edit: Extract<Edit, { kind: 'set' 
   row.reason = given ? edit.reason! : stopped ? 'operator' : null;
   row.status = edit.status === ExecStatus.running ? ExecStatus.wait : edit.status;
   row.timed = false;
+  delete row.wait;
   books.watcher = null;
   if (row.status === ExecStatus.wait) Object.assign(books, { lost: 0, retried: 0 });
 }

@@ -120,7 +120,7 @@ function everything(watcher: number, pool: string): AdvanceCall {
   };
 }
 
-const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null };
+const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null, wait: null };
 
 /** The attempt ended well. */
 export function finished({ flow, seq, attempt }: Claimed, result: string | null = null): Ended {
@@ -147,6 +147,13 @@ export function toBeRetried({ flow, seq, attempt }: Claimed): Ended {
     error,
     delay: 3_600_000,
   };
+}
+
+/** The attempt ended to wait for a signal, an hour at most when `timed`. */
+export function awaiting({ flow, seq, attempt }: Claimed, name: string, timed = false): Ended {
+  const wait = { kind: 'signal' as const, name };
+  const delay = timed ? 3_600_000 : null;
+  return { ...NOTHING, flow, seq, attempt, status: 'outside', reason: 'signal', age: 5, delay, wait };
 }
 
 /** Takes and finishes everything that becomes ready; returns `flow/seq` in the order of claiming. */

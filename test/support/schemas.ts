@@ -11,7 +11,8 @@ const jsonObjects = fc
 
 /** Values that a schema of src/registrar/definition/schema.ts takes. */
 export function valuesOf(schema: object): fc.Arbitrary<unknown> {
-  const node = schema as Schema;
+  const node = schema as Schema & { examples?: string[] };
+  if (node.examples !== undefined) return fc.constantFrom(...node.examples);
   if (node.anyOf !== undefined) return fc.oneof(...node.anyOf.map(valuesOf));
   if (node.enum !== undefined) return fc.constantFrom(...node.enum);
   switch (node.type ?? 'number') {

@@ -84,3 +84,19 @@ function spellGraph(ranks: number[], edges: Edge[], spellings: Spelling[]): Rand
   );
   return { steps, edges };
 }
+
+/** What ms_flow says of a flow of which nobody said anything. */
+export const bareHead = {
+  tenant: 'local',
+  name: null,
+  description: null,
+  maxRunning: null,
+  type: null,
+  cron: null,
+  timezone: null,
+  owners: [],
+  status: 'inactive' as const,
+  createdAt: new Date(0),
+  updatedAt: new Date(0),
+  settings: null,
+};

@@ -18,8 +18,10 @@ import {
 import { countWaitingOn } from './model.ts';
 import { controlBoth } from './controller.ts';
 import type { Move, Script, Turn } from './moves.ts';
+import { beginWaits, signalBoth, timeOutAll } from './signals.ts';
 import { editByHand } from './operator.ts';
 import {
+  awaiting,
   failed,
   finished,
   FURTHER_ON,
@@ -72,12 +74,21 @@ async function beginExecution(
     books: new Map(planned.plan.map(({ execSeq }) => [execSeq, blank()])),
     place,
     paused: false,
+    signals: [],
   };
 }
 
 /** Leaves nothing that the next world's watchers could take. */
 export async function endWorld({ db }: World): Promise<void> {
-  for (const table of ['kr_task_stat', 'kr_timer', 'kr_flow_stat', 'kr_claim', 'kr_watcher'])
+  for (const table of [
+    'kr_task_stat',
+    'kr_timer',
+    'kr_wait',
+    'kr_signal',
+    'kr_flow_stat',
+    'kr_claim',
+    'kr_watcher',
+  ])
     await db.pool.query(`delete from ${table}`);
 }
 
@@ -92,6 +103,7 @@ export async function makeMove(world: World, move: Move): Promise<string[]> {
   if (move.kind === 'rescue') return rescueFrom(world, handOf(world, move.watcher));
   if (move.kind === 'admit') return admit(world);
   if (move.kind === 'fire') return fire(world);
+  if (move.kind === 'signal') return signalBoth(world, move);
   if (move.kind === 'control') {
     const complaints = await controlBoth(world.db, world.executions, move);
     settleAll(world);
@@ -119,6 +131,7 @@ export async function runToQuiescence(world: World): Promise<string[]> {
 
 async function fire(world: World): Promise<string[]> {
   for (const { rows } of world.executions) for (const row of rows.values()) row.timed = false;
+  timeOutAll(world);
   settleAll(world);
   await world.db.pool.query(`update kr_timer set due_ts = now() - interval '1 second'`);
   const { next } = await fireTimers(world.db, 1_000);
@@ -146,7 +159,7 @@ async function advanceTogether(world: World, turns: Turn[]): Promise<string[]> {
   }));
   const answers = await Promise.all(calls.map(({ hand, turn, ended }) => callUntilDone(hand, turn, ended)));
   for (const [at, { hand, ended }] of calls.entries())
-    complaints.push(...settle(world, hand, ended, answers[at]!.late));
+    complaints.push(...settle(world, hand, ended, answers[at]!.late, calls.length === 1));
   const able = runnableKeys(world);
   const want = calls[0]!.turn.want;
   const taken = answers.reduce((sum, { claimed }) => sum + claimed.length, 0);
@@ -174,13 +187,16 @@ async function callUntilDone(hand: Hand, { slots, want, urgent, head }: Turn, en
 
 /**
  * Those of the watcher's tasks that end with this call, and those of which it does not know whether they did. Of calls at once none
- * retries: whether a task whose predecessor ends meanwhile waits for a time as well depends on who comes first.
+ * retries or waits: whether a task whose predecessor ends meanwhile waits for a time as well, and who of two gets a
+ * signal, depends on who comes first.
  */
 function endTasks(hand: Hand, { outcomes }: Turn, alone: boolean): Ended[] {
   const ended = [...hand.pending];
   hand.held = hand.held.filter((task, at) => {
     const outcome = outcomes[at] ?? 'finished';
-    if (outcome === 'finished' || (outcome === 'retry' && !alone)) ended.push(finished(task));
+    const waits = outcome === 'go' || outcome === 'late';
+    if (outcome === 'finished' || ((outcome === 'retry' || waits) && !alone)) ended.push(finished(task));
+    if (waits && alone) ended.push(awaiting(task, outcome, outcome === 'late'));
     if (outcome === 'retry' && alone) ended.push(toBeRetried(task));
     if (outcome === 'failed') ended.push(failed(task));
     return outcome === 'running';
@@ -193,6 +209,7 @@ const TARGETS = {
   failed: ExecStatus.suspend,
   ignored: ExecStatus.ignore,
   waiting: ExecStatus.wait,
+  outside: ExecStatus.suspend,
 };
 
 /** Not when it waits for a predecessor besides, nor when an answer that is sent again finds it ready. */
@@ -203,16 +220,23 @@ function mayWaitForTime(world: World, { flow, seq }: Ended): boolean {
   return countWaitingOn(task, execution.rows) === 0 && !listClaimable(execution).includes(task.execSeq);
 }
 
-function settle(world: World, hand: Hand, ended: Ended[], late: { flow: string; seq: string }[]): string[] {
+/** When others call at once, they may have taken what is sent again to wait: whether that comes late is anybody's guess. */
+function settle(
+  world: World,
+  hand: Hand,
+  ended: Ended[],
+  late: { flow: string; seq: string }[],
+  alone: boolean,
+): string[] {
   const expected: string[] = [];
   const timed = ended.filter((task) => task.status === 'waiting' && mayWaitForTime(world, task));
-  for (const { flow, seq, attempt, status } of ended) {
+  for (const { flow, seq, attempt, status, reason } of ended) {
     const target = TARGETS[status];
     const { row, books } = rowOf(world, flow, seq);
     const ours = books?.watcher === hand.watcher.id && books.attempt === attempt;
     if (row && ours && row.status === ExecStatus.running) {
       row.status = target;
-      row.reason = status === 'failed' ? 'failed' : null;
+      row.reason = status === 'failed' || status === 'outside' ? reason : null;
       if (status === 'waiting') books.retried += 1;
     } else if (!row || !ours || row.status !== target) expected.push(`${flow}/${seq}`);
   }
@@ -221,12 +245,19 @@ function settle(world: World, hand: Hand, ended: Ended[], late: { flow: string; 
     if (row?.status === ExecStatus.wait && books?.watcher === hand.watcher.id && books.attempt === attempt)
       row.timed = true;
   }
+  beginWaits(world, hand.watcher.id, ended);
   settleAll(world);
+  const open = new Set(alone ? [] : ended.filter(mayGoOn).map(({ flow, seq }) => `${flow}/${seq}`));
   const told = late.map(({ flow, seq }) => `${flow}/${seq}`);
-  return told.toSorted().join() === expected.toSorted().join()
-    ? []
-    : [`late: told ${told.join()}, expected ${expected.join()}`];
+  const judged = (keys: string[]) =>
+    keys
+      .filter((key) => !open.has(key))
+      .toSorted()
+      .join();
+  return judged(told) === judged(expected) ? [] : [`late: told ${told.join()}, expected ${expected.join()}`];
 }
+
+const mayGoOn = ({ status }: Ended) => status === 'waiting' || status === 'outside';
 
 function takeTasks(world: World, hand: Hand, claimed: Claimed[], able: Set<string>): string[] {
   const complaints: string[] = [];

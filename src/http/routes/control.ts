@@ -1,13 +1,26 @@
-// POST below /executions: pause, resume, abort, rerun, skip. They take effect in the database at once, in watchers within a second.
+// POST below /executions: pause, resume, abort, signals, rerun, skip. They take effect in the database at once, in watchers within a second.
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import type { JsonObject } from '../../dag/vocabulary.ts';
+import type { Json, JsonObject } from '../../dag/vocabulary.ts';
 import type { App, AppDeps } from '../app.ts';
 import { ignoreTypeOfEmptyBody } from '../json.ts';
 import { Errors } from '../schemas.ts';
 import { STATUSES } from './executions.ts';
 
 const Nothing = Type.Object({}, { additionalProperties: false });
+const Input = Type.Object(
+  {
+    input: Type.Optional(Type.Unknown({ description: 'any JSON, for the one task that waits for a signal' })),
+  },
+  { additionalProperties: false },
+);
+const Signal = Type.Object(
+  {
+    value: Type.Optional(Type.Unknown({ description: 'any JSON; of an approval true or false' })),
+    comment: Type.Optional(Type.String({ maxLength: 4096 })),
+  },
+  { additionalProperties: false },
+);
 const Params = Type.Optional(
   Type.Record(Type.String(), Type.Unknown(), { description: 'replaces parameters of the tasks, by key' }),
 );
@@ -56,6 +69,7 @@ const Reran = Type.Object({
 const tags = ['control'];
 const answers = { 202: Controlled, '4xx': Errors, '5xx': Errors };
 const Execution = Type.Object({ id: Type.String() });
+const Named = Type.Object({ id: Type.String(), name: Type.String({ minLength: 1, maxLength: 256 }) });
 const Task = Type.Object({ id: Type.String(), step: Type.String() });
 
 /** A body is never needed. */
@@ -66,22 +80,43 @@ const onRequest = (request: FastifyRequest, _reply: unknown, done: () => void) =
 
 const VERBS = {
   pause: 'Let no task of an execution begin; running ones end',
-  resume: 'Let an execution go on: paused, failed or aborted',
+  resume: 'Let an execution go on: paused, failed, aborted, or waiting for input',
   abort: 'Stop an execution and what it started, for good',
 } as const;
 
 type Deps = Pick<AppDeps, 'control' | 'rerunMany'>;
 
 export function addControlRoutes(app: App, { control, rerunMany }: Deps): void {
-  for (const verb of ['pause', 'resume', 'abort'] as const) {
+  for (const verb of ['pause', 'abort'] as const) {
     const schema = { tags, summary: VERBS[verb], params: Execution, body: Nothing, response: answers };
     app.post(`/executions/:id/${verb}`, { schema, onRequest }, async ({ caller, params }, reply) => {
       const data = await control[verb]({ tenant: caller.tenant, ...params });
       return reply.code(202).send({ data, meta: {} });
     });
   }
+  addWaitingRoutes(app, control);
   addTaskRoutes(app, control);
   addBulkRoute(app, rerunMany);
+}
+
+/** What gives waiting tasks something to go on with. */
+function addWaitingRoutes(app: App, control: Deps['control']): void {
+  const resume = { tags, summary: VERBS.resume, params: Execution, body: Input, response: answers };
+  app.post('/executions/:id/resume', { schema: resume, onRequest }, async (request, reply) => {
+    const { caller, params, body } = request;
+    const { tenant, user: by } = caller;
+    const input = body.input as Json | undefined;
+    const data = await control.resume({ tenant, ...params, ...(input === undefined ? {} : { input, by }) });
+    return reply.code(202).send({ data, meta: {} });
+  });
+  const signal = { tags, summary: 'Send a signal', params: Named, body: Signal, response: answers };
+  app.post('/executions/:id/signals/:name', { schema: signal, onRequest }, async (request, reply) => {
+    const { caller, params, body } = request;
+    const { tenant, user: by } = caller;
+    const { value = null, comment } = body as { value?: Json; comment?: string };
+    const data = await control.signal({ tenant, ...params, value, comment, by });
+    return reply.code(202).send({ data, meta: {} });
+  });
 }
 
 function addTaskRoutes(app: App, control: Deps['control']): void {

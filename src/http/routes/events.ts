@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { Type } from 'typebox';
-import type { Hub, Listener } from '../../events/hub.ts';
+import type { Hub } from '../../events/hub.ts';
+import type { Listener } from '../../events/member.ts';
 import { PATTERN } from '../../events/names.ts';
 import type { App } from '../app.ts';
 import { Errors } from '../schemas.ts';

@@ -57,6 +57,9 @@ const Task = Type.Object({
   startedAt: Time,
   finishedAt: Time,
   suspendedAt: Time,
+  callbackToken: Type.Optional(
+    Type.String({ description: 'with it somebody else answers for the task, below /tasks' }),
+  ),
 });
 
 const List = Type.Object({

@@ -17,7 +17,7 @@ export function addFlowRoutes(app: App, { flows }: Pick<AppDeps, 'flows'>): void
     },
     async ({ caller, params, body }, reply) => {
       const given = fillId(body, params.flow);
-      const { flow, version, changes } = await flows.define({ tenant: caller.tenant, ...params }, given);
+      const { flow, version, changes } = await flows.define({ ...caller, ...params }, given);
       return reply
         .code(changes.kind === 'created' ? 201 : 200)
         .send({ data: flow, meta: { version, changes } });
@@ -34,7 +34,7 @@ export function addFlowRoutes(app: App, { flows }: Pick<AppDeps, 'flows'>): void
       }),
     },
     async ({ caller, params }) => {
-      await flows.delete({ tenant: caller.tenant, ...params });
+      await flows.delete({ ...caller, ...params });
       return { data: { id: params.flow }, meta: {} };
     },
   );
@@ -47,7 +47,7 @@ function addReading(app: App, flows: AppDeps['flows']): void {
     '/flows/:flow/steps',
     { schema: describe('List the steps of a flow, in their order', { response: { 200: Steps, ...FAILED } }) },
     async ({ caller, params }) => {
-      const { flow, version } = await flows.read({ tenant: caller.tenant, ...params });
+      const { flow, version } = await flows.read({ ...caller, ...params });
       const { steps, ...head } = flow;
       return { data: steps, meta: { flow: head, version } };
     },
@@ -60,7 +60,7 @@ function addReading(app: App, flows: AppDeps['flows']): void {
       }),
     },
     async ({ caller, params }) => ({
-      data: await flows.graph({ tenant: caller.tenant, ...params }),
+      data: await flows.graph({ ...caller, ...params }),
       meta: {},
     }),
   );
@@ -72,7 +72,7 @@ function addReading(app: App, flows: AppDeps['flows']): void {
       }),
     },
     async ({ caller, params }) => ({
-      data: await flows.versions({ tenant: caller.tenant, ...params }),
+      data: await flows.versions({ ...caller, ...params }),
       meta: {},
     }),
   );

@@ -14,7 +14,7 @@ export function addStepRoutes(app: App, flows: AppDeps['flows']): void {
       }),
     },
     async ({ caller, params, body }, reply) => {
-      const { step, warnings } = await flows.createStep({ tenant: caller.tenant, ...params }, body);
+      const { step, warnings } = await flows.createStep({ ...caller, ...params }, body);
       return reply.code(201).send({ data: step, meta: { warnings } });
     },
   );
@@ -29,7 +29,7 @@ export function addStepRoutes(app: App, flows: AppDeps['flows']): void {
       }),
     },
     async ({ caller, params, body }) => {
-      const { step, warnings } = await flows.replaceStep({ tenant: caller.tenant, ...params }, body);
+      const { step, warnings } = await flows.replaceStep({ ...caller, ...params }, body);
       return { data: step, meta: { warnings } };
     },
   );
@@ -48,7 +48,7 @@ function addDeletion(app: App, flows: AppDeps['flows']): void {
     },
     async ({ caller, params, query }, reply) => {
       const detach = query.detach === '1';
-      await flows.deleteStep({ tenant: caller.tenant, ...params, detach });
+      await flows.deleteStep({ ...caller, ...params, detach });
       return reply.code(204).send(null);
     },
   );

@@ -3,6 +3,7 @@
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import { findCronProblem, findTimezoneProblem } from './cron.ts';
 import { Flow, FlowSettings, STEP_COLUMNS, Step as StepSchema, StepOptions } from './schema.ts';
 import { findShapeProblems } from './shape.ts';
 import { findUnsupported } from './supported.ts';
@@ -26,6 +27,7 @@ export function checkFlow(value: unknown): Checked {
     problems: [
       ...findShapeProblems(Flow, value, ''),
       ...checkFlowId(value),
+      ...checkTimes(asObject(value)),
       ...findUnsupported(value, Flow, '', ''),
       ...steps.flatMap((step, at) => refuseDots(asObject(step)['id'], `steps[${at}].id`)),
       ...steps.flatMap((step, at) => findUnsupported(step, StepSchema, 'steps', `steps[${at}]`)),
@@ -61,6 +63,16 @@ function checkFlowId(value: unknown): Problem[] {
   if (RESERVED_FLOWS.includes(id)) return [{ path: 'id', message: `"${id}" is reserved; choose another` }];
   if (id !== '' && id.trim() === '') return [{ path: 'id', message: 'must not be blank' }];
   return refuseDots(id, 'id');
+}
+
+/** When the flow starts by itself. Empty texts are refused by their shape. */
+export function checkTimes({ cron, timezone }: { [key: string]: unknown }): Problem[] {
+  const wrongCron = isName(cron) ? findCronProblem(cron) : undefined;
+  const wrongZone = isName(timezone) ? findTimezoneProblem(timezone) : undefined;
+  return [
+    ...(wrongCron === undefined ? [] : [{ path: 'cron', message: wrongCron }]),
+    ...(wrongZone === undefined ? [] : [{ path: 'timezone', message: wrongZone }]),
+  ];
 }
 
 /** In a path these mean something else, however they are encoded. */

@@ -62,10 +62,9 @@ function mapNames(step: StepDefinition, rename: (name: string) => string | null)
   const mapList = (names: string[]) => names.map(rename).filter((name) => name !== null);
   if (step.after !== undefined) changed.after = mapList(step.after);
   if (step.before !== undefined) changed.before = mapList(step.before);
-  if (step.edges !== undefined) {
-    const edges = Object.entries(step.edges).map(([name, on]) => [rename(name), on] as const);
-    changed.edges = Object.fromEntries(edges.filter(([name]) => name !== null));
-  }
+  if (step.edges !== undefined) changed.edges = mapKeys(step.edges, rename);
+  if (step.conditions !== undefined) changed.conditions = mapKeys(step.conditions, rename);
+  if (step.edgeIds !== undefined) changed.edgeIds = mapKeys(step.edgeIds, rename);
   if (step.catch !== undefined) {
     changed.catch = step.catch.map(({ goto, ...rest }) => {
       const to = goto === undefined ? null : rename(goto);
@@ -73,4 +72,9 @@ function mapNames(step: StepDefinition, rename: (name: string) => string | null)
     });
   }
   return changed;
+}
+
+function mapKeys<T>(map: Record<string, T>, rename: (name: string) => string | null): Record<string, T> {
+  const entries = Object.entries(map).map(([name, value]) => [rename(name), value] as const);
+  return Object.fromEntries(entries.filter(([name]) => name !== null));
 }

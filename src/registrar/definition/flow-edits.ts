@@ -2,15 +2,16 @@
 import type { JsonObject, Problem } from '../../dag/vocabulary.ts';
 import { UmbelError } from '../../errors.ts';
 import type { Definition } from '../../sql/definitions.ts';
+import type { NewEvent } from '../../sql/emit.ts';
 import type { FlowWrite } from '../../sql/flows.ts';
+import { maySee, type Viewer } from '../viewer.ts';
 import { type Changes, findChanges, placeSteps, planWrite } from './changes.ts';
 import { checkFlow } from './check.ts';
 import { addStep, type Placed, removeStep, replaceStep } from './edits.ts';
 import { normalizeStep, toFlow } from './rows.ts';
 import type { FlowDefinition, FlowHead, StepDefinition } from './schema.ts';
 
-export interface Which {
-  tenant: string;
+export interface Which extends Viewer {
   flow: string;
 }
 export interface WhichStep extends Which {
@@ -27,6 +28,8 @@ export interface WrittenStep {
 export interface Edit<Result> {
   write: FlowWrite | null;
   result: Result;
+  /** Written in the same transaction. */
+  events?: NewEvent[];
 }
 
 /** Creates or replaces the flow, whatever `value` is. */
@@ -40,24 +43,33 @@ export function defineFlow(stored: Definition | null, which: Which, value: unkno
   refuse(which.flow, [...problems, ...missing]);
   const flow = value as FlowDefinition;
   const changes = findChanges(stored, flow);
-  const write = changes.kind === 'unchanged' ? null : planWrite(stored, flow, placeSteps(stored, flow));
-  return { write, result: changes };
+  if (changes.kind === 'unchanged') return { write: null, result: changes };
+  return {
+    write: planWrite(stored, flow, placeSteps(stored, flow)),
+    result: changes,
+    events: tellChange(changes.kind, stored, which),
+  };
 }
 
 export function deleteFlow(stored: Definition | null, which: Which): Edit<undefined> {
-  const { flow, steps } = requireOwn(stored, which);
-  const gone = steps.map(({ seq }) => seq);
-  return { write: { ...planWrite(null, { id: flow }, []), gone }, result: undefined };
+  const own = requireOwn(stored, which, 'Flow not found');
+  requireInactive(own);
+  const gone = own.steps.map(({ seq }) => seq);
+  return {
+    write: { ...planWrite(null, { id: own.flow }, []), gone },
+    result: undefined,
+    events: tellChange('deleted', own, which),
+  };
 }
 
 export function createStep(stored: Definition | null, which: Which, value: unknown): Edit<WrittenStep> {
   refuseForeign(stored, which);
-  return writeStep(stored, which.flow, value, (steps, step) => addStep(which.flow, steps, step));
+  return writeStep(stored, which, value, (steps, step) => addStep(which.flow, steps, step));
 }
 
 export function changeStep(stored: Definition | null, which: WhichStep, value: unknown): Edit<WrittenStep> {
   const given = isObject(value) ? { id: which.step, ...value } : value;
-  return writeStep(requireOwn(stored, which), which.flow, given, (steps, step) =>
+  return writeStep(requireOwn(stored, which), which, given, (steps, step) =>
     replaceStep(which.flow, steps, which.step, step),
   );
 }
@@ -66,22 +78,30 @@ export function dropStep(stored: Definition | null, which: WhichStep & { detach:
   const own = requireOwn(stored, which);
   const { head, steps } = openFlow(own, which.flow);
   const left = removeStep(which.flow, steps, which.step, which.detach);
-  return { write: planWrite(own, head, left), result: undefined };
+  // Without steps there is no flow.
+  if (left.length === 0) requireInactive(own);
+  const kind = left.length === 0 ? 'deleted' : 'changed';
+  return { write: planWrite(own, head, left), result: undefined, events: tellChange(kind, own, which) };
 }
 
 function writeStep(
   stored: Definition | null,
-  id: string,
+  which: Which,
   value: unknown,
   place: (steps: Placed[], step: StepDefinition) => Placed[],
 ): Edit<WrittenStep> {
+  const id = which.flow;
   const { head, steps } = openFlow(stored, id);
   if (!isObject(value)) refuse(id, [{ path: '', message: 'a step must be an object' }]);
   const step = value as StepDefinition;
   const next = place(steps, step);
   const { problems, missing } = checkFlow({ ...head, steps: next.map((placed) => placed.step) });
   refuse(id, problems);
-  return { write: planWrite(stored, head, next), result: { step: normalizeStep(step), warnings: missing } };
+  return {
+    write: planWrite(stored, head, next),
+    result: { step: normalizeStep(step), warnings: missing },
+    events: tellChange(stored === null ? 'created' : 'changed', stored, which),
+  };
 }
 
 function openFlow(stored: Definition | null, id: string): { head: FlowHead; steps: Placed[] } {
@@ -90,14 +110,31 @@ function openFlow(stored: Definition | null, id: string): { head: FlowHead; step
   return { head, steps: steps.map((step, at) => ({ step, seq: stored.steps[at]?.seq ?? String(at + 1) })) };
 }
 
-/** Errors: `FLOW_NOT_FOUND`. */
-export function requireOwn(stored: Definition | null, { flow, tenant }: Which): Definition {
-  if (stored === null || stored.tenant !== tenant) throw new UmbelError('FLOW_NOT_FOUND', { flow });
+/** Errors: `FLOW_NOT_FOUND`, in the words that the caller expects. */
+export function requireOwn(stored: Definition | null, which: Which, text?: string): Definition {
+  if (stored === null || !maySee(which, stored))
+    throw new UmbelError('FLOW_NOT_FOUND', { flow: which.flow, text });
   return stored;
 }
 
-function refuseForeign(stored: Definition | null, { flow, tenant }: Which): void {
-  if (stored !== null && stored.tenant !== tenant) throw new UmbelError('FLOW_EXISTS', { flow });
+/** Errors: `FLOW_NOT_INACTIVE`. */
+export function requireInactive({ flow, status }: Definition): void {
+  if (status !== 'inactive') throw new UmbelError('FLOW_NOT_INACTIVE', { flow, status });
+}
+
+/** The event of a change of the definition. */
+export function tellChange(
+  kind: 'created' | 'changed' | 'deleted',
+  stored: Definition | null,
+  { flow, tenant: asking, user }: Which,
+): NewEvent[] {
+  const tenant = stored?.tenant ?? asking;
+  const name = `flowrepo.flow.${kind === 'changed' ? 'modified' : kind}`;
+  return [{ name, tenant, payload: { id: flow, tenant, user: user ?? null } }];
+}
+
+function refuseForeign(stored: Definition | null, which: Which): void {
+  if (stored !== null && !maySee(which, stored)) throw new UmbelError('FLOW_EXISTS', { flow: which.flow });
 }
 
 function refuse(flow: string, problems: Problem[]): void {

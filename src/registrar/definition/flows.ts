@@ -1,8 +1,7 @@
 // Definitions as the outside may ask for them: whole flows and single steps. Called by http/routes/ and cmd/.
 import type { Definition } from '../../sql/definitions.ts';
-import { isRetryable } from '../../sql/failures.ts';
 import type { FlowVersionRow } from '../../sql/flows.ts';
-import { nameFailure } from '../failure.ts';
+import { nameFailure, retryConflicts } from '../failure.ts';
 import type { Changes } from './changes.ts';
 import {
   changeStep,
@@ -49,13 +48,13 @@ export interface Flows {
   read: (which: Which) => Promise<Defined>;
   /** Creates or replaces a flow, whatever `value` is. Errors: `FLOW_EXISTS`. */
   define: (which: Which, value: unknown) => Promise<Defined & { changes: Changes }>;
-  /** Executions that run go on. Errors: `FLOW_NOT_FOUND`. */
+  /** Executions that run go on. Errors: `FLOW_NOT_FOUND`, `FLOW_NOT_INACTIVE`. */
   delete: (which: Which) => Promise<void>;
   /** Creates the flow when it is new. Errors: `STEP_EXISTS`, `FLOW_EXISTS`. */
   createStep: (which: Which, value: unknown) => Promise<WrittenStep>;
   /** Errors: `FLOW_NOT_FOUND`, `STEP_NOT_FOUND`, `STEP_EXISTS`. */
   replaceStep: (which: WhichStep, value: unknown) => Promise<WrittenStep>;
-  /** Errors: `FLOW_NOT_FOUND`, `STEP_NOT_FOUND`, `STEP_REQUIRED`. */
+  /** Errors: `FLOW_NOT_FOUND`, `STEP_NOT_FOUND`, `STEP_REQUIRED`, `FLOW_NOT_INACTIVE` for the last one. */
   deleteStep: (which: WhichStep & { detach: boolean }) => Promise<void>;
   /** Errors: `FLOW_NOT_FOUND`. */
   graph: (which: Which) => Promise<FlowGraph>;
@@ -87,21 +86,12 @@ export function makeFlows(deps: FlowDeps): Flows {
   };
 }
 
-const TRIES = 5;
-
-/** Tries again when somebody else's change came in between. */
-async function edit<Result>(
+function edit<Result>(
   deps: FlowDeps,
   which: Which,
   change: (stored: Definition | null) => Edit<Result>,
 ): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await nameFailure(deps.editFlow(which, change));
-    } catch (error) {
-      if (attempt === TRIES || !isRetryable(error)) throw error;
-    }
-  }
+  return retryConflicts(() => nameFailure(deps.editFlow(which, change)));
 }
 
 function describe(definition: Definition): Defined {

@@ -16,9 +16,16 @@ export interface StoredPlan {
 export function planDefinition({ flow, steps, settings }: Definition): StoredPlan | Problem[] {
   const problems = checkStored(steps, settings);
   if (problems.length > 0) return problems;
-  const content = { flow, steps: steps as unknown as Json, ...(settings === null ? {} : { settings }) };
+  const told = settingsOfExecutions(settings);
+  const content = { flow, steps: steps as unknown as Json, ...(told === null ? {} : { settings: told }) };
   const tasks = expand(steps.map((step) => applyDefaults(step, asObject(settings?.['defaults']))));
   return { version: hashVersion(content), flow, definition: content, tasks };
+}
+
+/** How a flow is started is none of an execution's business. */
+function settingsOfExecutions(settings: JsonObject | null): JsonObject | null {
+  const { flowSettings: _, ...told } = settings ?? {};
+  return Object.keys(told).length === 0 ? null : told;
 }
 
 /** A step's own word beats the flow's. */

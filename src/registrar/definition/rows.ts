@@ -6,7 +6,10 @@ import type { Definition } from '../../sql/definitions.ts';
 import { type FlowDefinition, type FlowHead, STEP_COLUMNS, type StepDefinition } from './schema.ts';
 
 /** What ms_flow says of a flow. */
-export type HeadRow = Pick<Definition, 'name' | 'description' | 'maxRunning' | 'settings'>;
+export type HeadRow = Pick<
+  Definition,
+  'name' | 'description' | 'maxRunning' | 'type' | 'cron' | 'timezone' | 'settings'
+>;
 
 /** The row of a step: explicit, so that it says the same whatever stands before it. */
 export function toRow(step: StepDefinition, seq: string): Step {
@@ -38,10 +41,14 @@ export function toHeadRow(flow: FlowHead): HeadRow {
     name = null,
     description = null,
     maxRunning = null,
+    type = null,
+    cron = null,
+    timezone = null,
     ...settings
   } = flow as FlowDefinition;
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return { name, description, maxRunning, settings: nullIfEmpty(Object.fromEntries(given)) };
+  const columns = { name, description, maxRunning, type, cron, timezone };
+  return { ...columns, settings: nullIfEmpty(Object.fromEntries(given)) };
 }
 
 /** Steps in order of seq; what a row leaves to its place among the others is spelled out. */
@@ -56,12 +63,15 @@ export function toSteps(rows: readonly Step[]): StepDefinition[] {
 }
 
 export function toFlow(definition: Pick<Definition, 'flow' | 'steps'> & Partial<HeadRow>): FlowDefinition {
-  const { flow, name, description, maxRunning, settings, steps } = definition;
+  const { flow, name, description, maxRunning, type, cron, timezone, settings, steps } = definition;
   return compact({
     id: flow,
     name,
     description,
     maxRunning,
+    type,
+    cron,
+    timezone,
     ...settings,
     steps: toSteps(steps),
   }) as FlowDefinition;

@@ -5,7 +5,7 @@ import { type TOptional, type TProperties, type TSchema, Type } from 'typebox';
 const LONGEST_NAME = 256;
 const LARGEST = 2_147_483_647;
 
-type Notes = { title?: string; description?: string };
+type Notes = { title?: string; description?: string; examples?: string[] };
 
 /** An object without further keys. */
 export function closed<P extends TProperties>(properties: P, notes: Notes = {}) {

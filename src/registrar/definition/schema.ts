@@ -105,6 +105,8 @@ const STEP_OPTIONS = {
   select: optional(Expression, 'over the result of the program'),
   join: optional(Join),
   edges: optional(Edges),
+  conditions: optional(mapOf(Expression), 'of the edges that lead here, by the step they come from'),
+  edgeIds: optional(mapOf(text({ maxLength: 256 })), 'what a graph calls these edges'),
   retry: optional(Retry),
   timeout: optional(Timeout),
   catch: optional(Type.Array(Catch)),
@@ -115,6 +117,8 @@ const STEP_OPTIONS = {
   concurrency: optional(Concurrency),
   rate: optional(Rate),
   awaitCallback: optional(Type.Boolean()),
+  credentials_id: optional(nameText(), 'for components: which credentials they use'),
+  nodeSettings: optional(Params, 'for components: what else they are told'),
 };
 
 export const Step = closed(

@@ -9,6 +9,10 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'description',
   'maxRunning',
   'announce',
+  'type',
+  'cron',
+  'timezone',
+  'flowSettings',
   'defaults',
   'defaults.priority',
   'defaults.pool',
@@ -29,6 +33,11 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'steps.timeout',
   'steps.timeout.attempt',
   'steps.allowFail',
+  'steps.conditions',
+  'steps.edgeIds',
+  'steps.credentials_id',
+  'steps.nodeSettings',
+  'steps.awaitCallback',
 ]);
 const PARTLY: ReadonlySet<string> = new Set(['defaults', 'defaults.timeout', 'steps', 'steps.timeout']);
 

@@ -39,6 +39,12 @@ export function flowSettings<D extends TSchema>(duration: D) {
 /** Keys of a flow that have a column of their own. */
 export const TRIGGER_KEYS = {
   type: optional(text({ maxLength: 256 }), 'for people: what kind of flow it is'),
-  cron: optional(text({ minLength: 1, maxLength: 256 }), 'when it starts by itself'),
-  timezone: optional(text({ minLength: 1, maxLength: 256 }), 'the zone of cron; UTC'),
+  cron: optional(
+    text({ minLength: 1, maxLength: 256, examples: ['0 * * * *', '@daily'] }),
+    'when it starts by itself',
+  ),
+  timezone: optional(
+    text({ minLength: 1, maxLength: 256, examples: ['UTC', 'Europe/Berlin'] }),
+    'the zone of cron; UTC',
+  ),
 };

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { makeApp, type App } from '../../../src/http/app.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
+import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { openDatabase, type Database } from '../../../src/sql/database.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { makeDoor, type Door } from '../../support/door.ts';
@@ -15,7 +16,7 @@ async function start(options: { empty?: boolean } = {}) {
   door = await makeDoor(database.url);
   db = openDatabase({ url: door.url });
   const log = { warn: () => {}, error: () => {} };
-  app = await makeApp({ ...makeRegistrar({ db, wake: () => {} }), log });
+  app = await makeApp({ ...makeRegistrar({ db, wake: () => {} }), schedules: makeSchedules(db), log });
 }
 afterEach(async () => {
   await app.close();

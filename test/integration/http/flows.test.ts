@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeApp, type App } from '../../../src/http/app.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
+import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 let database: TestDatabase;
@@ -8,14 +9,18 @@ let app: App;
 beforeAll(async () => {
   database = await createDatabase();
   const log = { warn: () => {}, error: () => {} };
-  app = await makeApp({ ...makeRegistrar({ db: database.db, wake: () => {} }), log });
+  app = await makeApp({
+    ...makeRegistrar({ db: database.db, wake: () => {} }),
+    schedules: makeSchedules(database.db),
+    log,
+  });
 });
 afterAll(async () => {
   await app.close();
   await database.drop();
 });
 beforeEach(() =>
-  query('truncate ms_task_definition, ms_flow, ms_flow_version, ms_plan, kr_task_stat, kr_flow_stat'),
+  query('truncate ms_task_definition, ms_flow, ms_flow_version, ms_plan, kr_task_stat, kr_flow_stat cascade'),
 );
 
 const query = (text: string, values: unknown[] = []) => database.db.pool.query(text, values);

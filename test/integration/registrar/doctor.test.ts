@@ -16,7 +16,7 @@ describe.each(servers())('on $name', ({ server }) => {
   });
   afterAll(() => database.drop());
   afterEach(() =>
-    query('truncate kr_task_stat, kr_flow_stat, kr_claim, kr_watcher, ms_task_definition, ms_flow'),
+    query('truncate kr_task_stat, kr_flow_stat, kr_claim, kr_watcher, ms_task_definition, ms_flow cascade'),
   );
 
   const query = async (text: string, values: unknown[] = []) =>

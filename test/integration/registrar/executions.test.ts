@@ -13,7 +13,9 @@ describe.each(servers())('on $name', ({ server }) => {
   });
   afterAll(() => database.drop());
   beforeEach(async () => {
-    await query('truncate ms_task_definition, kr_task_stat, kr_flow_stat, ms_flow, kr_watcher, kr_timer');
+    await query(
+      'truncate ms_task_definition, kr_task_stat, kr_flow_stat, ms_flow, kr_watcher, kr_timer cascade',
+    );
     await query(
       `insert into ms_task_definition (task_id, task_seq, program, step_id, depends_task_seq) values
          ('load', 1, 'A', 'first', '{}'), ('load', 2, 'B', 'second', null), ('load', 3, 'C', null, '{1,2}')`,
@@ -189,8 +191,8 @@ describe.each(servers())('on $name', ({ server }) => {
     const id = await register();
     const time = (kind: string) =>
       query(
-        `insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts) values ($1, 1, $2, '2100-01-01Z')
-         on conflict (task_flow_id, task_exec_seq) do update set kind = $2`,
+        `with gone as (delete from kr_timer)
+         insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts) values ($1, 1, $2, '2100-01-01Z')`,
         [id, kind],
       );
     await query(

@@ -33,7 +33,9 @@ describe.each(servers())('on $name', ({ server }) => {
   });
   afterAll(() => database.drop());
   beforeEach(() =>
-    query('truncate ms_task_definition, ms_flow, ms_flow_version, ms_plan, kr_task_stat, kr_flow_stat'),
+    query(
+      'truncate ms_task_definition, ms_flow, ms_flow_version, ms_plan, kr_task_stat, kr_flow_stat cascade',
+    ),
   );
 
   const query = async (text: string, values: unknown[] = []) =>

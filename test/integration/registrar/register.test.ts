@@ -13,7 +13,9 @@ describe.each(servers())('on $name', ({ server }) => {
   });
   afterAll(() => database.drop());
   beforeEach(async () => {
-    await query('truncate ms_task_definition, kr_task_stat, kr_flow_stat, ms_flow, ms_flow_version, ms_plan');
+    await query(
+      'truncate ms_task_definition, kr_task_stat, kr_flow_stat, ms_flow, ms_flow_version, ms_plan cascade',
+    );
     woken = [];
     registrar = makeRegistrar({ db: database.db, wake: (pool, priority) => woken.push([pool, priority]) });
   });

@@ -100,6 +100,7 @@ describe.each(servers())('on $name', ({ server }) => {
           depends: [],
           retried: 0,
           checkpoint: null,
+          delivered: null,
           handedOver: false,
         },
       ]);

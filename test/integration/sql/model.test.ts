@@ -63,13 +63,14 @@ function expectTasks({ executions }: World) {
     .flatMap((execution) => {
       const { id, plan, rows, books } = execution;
       const runnable = listClaimable(execution);
-      return [...rows].map(([seq, { status, reason, hold, timed }]) => ({
+      return [...rows].map(([seq, { status, reason, hold, timed, wait }]) => ({
         flow: id,
         seq,
         status,
         reason,
         hold: hold ?? false,
         timed: timed ?? false,
+        waits: wait ? [wait.name, wait.timed] : null,
         ready: runnable.includes(seq),
         waitingOn: countWaitingOn(
           plan.find(({ execSeq }) => execSeq === seq)!,
@@ -85,7 +86,9 @@ async function readTasks({ db }: World) {
   const { rows } = await db.pool.query(
     `select task_flow_id flow, task_exec_seq::int seq, exec_status::int status, reason, hold, ready, waiting_on "waitingOn",
             attempt, lost, retried, watcher_id watcher, exists (select from kr_timer k where k.task_flow_id = kr_task_stat.task_flow_id
-              and k.task_exec_seq = kr_task_stat.task_exec_seq) timed
+              and k.task_exec_seq = kr_task_stat.task_exec_seq and k.kind <> 'wait') timed,
+            (select json_build_array(w.name, exists (select from kr_timer k where k.task_flow_id = w.task_flow_id and k.task_exec_seq = w.task_exec_seq
+               and k.kind = 'wait')) from kr_wait w where w.task_flow_id = kr_task_stat.task_flow_id and w.task_exec_seq = kr_task_stat.task_exec_seq) waits
      from kr_task_stat order by task_flow_id, kr_task_stat.task_exec_seq`,
   );
   return rows as unknown[];
@@ -96,7 +99,7 @@ function expectExecutions({ executions }: World) {
   return executions
     .filter(({ rows }) => rows.size > 0)
     .map((execution) => {
-      const { id, plan, rows, place } = execution;
+      const { id, plan, rows, place, signals } = execution;
       const status = statusOf(execution);
       return {
         flow: id,
@@ -104,6 +107,7 @@ function expectExecutions({ executions }: World) {
         active: countActive(plan, rows),
         ended: status !== 'open' && status !== 'paused',
         place,
+        signals: signals.map(({ name, to }) => [name, to]),
       };
     })
     .toSorted((a, b) => (a.flow < b.flow ? -1 : 1));
@@ -111,7 +115,9 @@ function expectExecutions({ executions }: World) {
 
 async function readExecutions({ db, executions }: World) {
   const { rows } = await db.pool.query(
-    `select task_flow_id flow, flow_status status, active, finished_ts is not null ended, place from kr_flow_stat
+    `select task_flow_id flow, flow_status status, active, finished_ts is not null ended, place,
+       (select coalesce(json_agg(json_build_array(s.name, s.task_exec_seq) order by s.signal_id), '[]') from kr_signal s
+        where s.task_flow_id = kr_flow_stat.task_flow_id) signals from kr_flow_stat
      where task_flow_id = any ($1) order by task_flow_id`,
     [executions.filter(({ rows }) => rows.size > 0).map(({ id }) => id)],
   );

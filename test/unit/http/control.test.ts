@@ -31,6 +31,38 @@ describe.each(['pause', 'resume', 'abort'])('POST /executions/{id}/%s', (verb) =
   });
 });
 
+describe('POST /executions/{id}/resume', () => {
+  it('takes input for what waits, from whoever gives it', async () => {
+    const { post, controlled } = await start();
+    expect((await post('/executions/a/resume', { input: null })).statusCode).toBe(202);
+    expect(controlled).toEqual([{ verb: 'resume', tenant: 'local', id: 'a', input: null, by: 'local' }]);
+  });
+});
+
+describe('POST /executions/{id}/signals/{name}', () => {
+  it('sends a value and a comment, in the name of the caller', async () => {
+    const { post, controlled } = await start();
+    const answer = await post('/executions/a/signals/go%2Fon', { value: { n: [1] }, comment: 'fine' });
+    expect(answer.statusCode).toBe(202);
+    expect(answer.json()).toEqual({ data: { id: 'a', status: 'running' }, meta: {} });
+    const sent = { id: 'a', name: 'go/on', value: { n: [1] }, comment: 'fine', by: 'local' };
+    expect(controlled).toEqual([{ verb: 'signal', tenant: 'local', ...sent }]);
+  });
+
+  it('needs no body: the value is null then', async () => {
+    const { post, controlled } = await start();
+    await post('/executions/a/signals/go');
+    expect(controlled).toMatchObject([{ name: 'go', value: null }]);
+  });
+
+  it.each([{ by: 'somebody else' }, { comment: 1 }, { values: 1 }])('refuses %j', async (body) => {
+    const { post, controlled } = await start();
+    const answer = await post('/executions/a/signals/go', body);
+    expect(answer.json()).toMatchObject({ errors: [{ error: 'BODY_INVALID', path: Object.keys(body)[0] }] });
+    expect(controlled).toEqual([]);
+  });
+});
+
 describe('POST /executions/{id}/tasks/{step}/…', () => {
   it('reruns with edited parameters, and what comes after', async () => {
     const { post, controlled } = await start();
@@ -100,6 +132,7 @@ describe('every verb', () => {
     '/executions/a/pause',
     '/executions/a/resume',
     '/executions/a/abort',
+    '/executions/a/signals/b',
     '/executions/a/tasks/b/rerun',
     '/executions/a/tasks/b/skip',
   ];
@@ -107,6 +140,7 @@ describe('every verb', () => {
     pause: answer,
     resume: answer,
     abort: answer,
+    signal: answer,
     rerun: answer,
     skip: answer,
   });
@@ -119,7 +153,7 @@ describe('every verb', () => {
     for (const one of [url, '/executions/rerun']) {
       const answer = await post(one, {});
       expect([one, answer.statusCode]).toEqual([one, 403]);
-      expect(answer.json()).toMatchObject({ errors: [{ error: 'NOT_ALLOWED' }] });
+      expect(answer.json()).toMatchObject({ errors: [{ error: 'MISSING_PERMISSION' }] });
     }
     expect(controlled).toEqual([]);
     permissions.add('executions.control');

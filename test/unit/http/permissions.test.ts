@@ -54,11 +54,13 @@ describe('a caller without permissions', () => {
     expect((await made.app.inject('/openapi.json')).statusCode).toBe(200);
   });
 
-  it('is refused before the body is read', async () => {
+  it('is refused after a body that cannot be read, and before it is judged', async () => {
     made = await makeTestApp({ authenticate: () => nobody });
     const headers = { 'content-type': 'application/json' };
-    const answer = await made.app.inject({ method: 'POST', url: '/register/x', payload: '{', headers });
-    expect(answer.statusCode).toBe(403);
+    const post = (payload: string) =>
+      made!.app.inject({ method: 'POST', url: '/register/x', payload, headers });
+    expect((await post('{')).statusCode).toBe(400);
+    expect((await post('{"nonsense":1}')).statusCode).toBe(403);
   });
 
   it('may do what it was given', async () => {

@@ -11,7 +11,7 @@ import { makeStop, type Stop } from '../../../src/watcher/stop.ts';
 import { makeAttempt } from './run-program.ts';
 
 const MODULE = `
-  import { defineProgram, NonRetryable, ProgramError, RetryAfter, runAgainAfter } from 'umbel';
+  import { defineProgram, NonRetryable, ProgramError, RetryAfter, runAgainAfter, waitFor } from 'umbel';
   import { threadId } from 'node:worker_threads';
   const make = (run) => defineProgram({ name: 'it', description: '', isolate: true, readsInput: true, run });
   export const context = make(({ log, signal, ...rest }) => ({ ...rest, aborted: signal.aborted, threaded: threadId > 0 }));
@@ -21,6 +21,7 @@ const MODULE = `
     for (let i = 0; i < 100; i++) log.info('line ' + i, { i });
     log.warn('odd', { f() {} });
   });
+  export const waits = make(({ delivered }) => delivered?.value ?? waitFor({ signal: 'go', timeout: '5s', default: 1 }, 2));
   export const again = make(({ checkpoint }) => checkpoint === 2 ? 'enough' : runAgainAfter('5s', (checkpoint ?? 0) + 1));
   export const spin = make(() => { for (;;); });
   export const quit = make(() => process.exit(3));
@@ -80,6 +81,13 @@ describe('an isolated program', () => {
     expect(await runIsolated('nothing')).toMatchObject({ kind: 'finished', text: 'null' });
     expect(await runIsolated('dates')).toMatchObject({ text: '{"at":"1970-01-01T00:00:00.000Z"}' });
     expect(await runIsolated('default')).toMatchObject({ result: 'the default' });
+  });
+
+  test('may wait for a signal, and gets what came', async () => {
+    const wait = { kind: 'signal', name: 'go', default: 1 };
+    expect(await runIsolated('waits')).toEqual({ kind: 'wait', wait, timeout: 5_000, checkpoint: 2 });
+    const delivered = { kind: 'signal' as const, value: 'now' };
+    expect(await runIsolated('waits', { attempt: { delivered } })).toMatchObject({ result: 'now' });
   });
 
   test('may ask to be run again, with a checkpoint', async () => {

@@ -4,7 +4,7 @@ import { makeRegister, type RegisterRequest } from '../../../src/registrar/regis
 import type { StoredPlan } from '../../../src/registrar/definition/plan.ts';
 import type { Definition } from '../../../src/sql/definitions.ts';
 import type { Registration, RegistrationAnswer } from '../../../src/sql/register.ts';
-import { makeStep } from '../../support/steps.ts';
+import { bareHead, makeStep } from '../../support/steps.ts';
 
 /** Definitions and executions in memory, with the promises of src/sql: one statement a call, stale when the revision moved on. */
 function makeStore(flows: Record<string, Step[]>, tenant = 'local') {
@@ -19,8 +19,7 @@ function makeStore(flows: Record<string, Step[]>, tenant = 'local') {
     beforeWrite: (_batch: Registration[]): void => {},
     define(flow: string, steps: Step[]) {
       const revision = String(Number(definitions.get(flow)?.revision ?? 0) + 1);
-      const head = { name: null, description: null, maxRunning: null, settings: null };
-      definitions.set(flow, { flow, revision, tenant, ...head, steps });
+      definitions.set(flow, { ...bareHead, flow, revision, tenant, steps });
     },
     drop: (flow: string) => definitions.delete(flow),
   };

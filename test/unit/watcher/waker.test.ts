@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { makeWaker } from '../../../src/watcher/waker.ts';
+import { makeWaker } from '../../../src/sql/waker.ts';
 
 const HOUR = 3_600_000;
 

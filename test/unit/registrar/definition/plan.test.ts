@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../../src/dag/vocabulary.ts';
 import { planDefinition, type StoredPlan } from '../../../../src/registrar/definition/plan.ts';
-import { makeStep } from '../../../support/steps.ts';
+import { bareHead, makeStep } from '../../../support/steps.ts';
 
-const head = { flow: 'x', revision: '1', tenant: 'local', name: null, description: null, maxRunning: null };
+const head = { ...bareHead, flow: 'x', revision: '1' };
 const plan = (options: (JsonObject | null)[], settings: JsonObject | null = null) => {
   const steps = options.map((one, at) => makeStep({ seq: `${at + 1}`, id: `s${at}`, options: one }));
   return planDefinition({ ...head, steps, settings }) as StoredPlan;

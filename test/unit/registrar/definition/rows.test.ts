@@ -57,11 +57,21 @@ test('rows of a chain that name nothing come out as one', () => {
 });
 
 test('what ms_flow has columns for stays out of its settings', () => {
-  const flow = { id: 'x', name: 'X', maxRunning: 2, failFast: true, steps: [{ id: 'a', program: 'empty' }] };
+  const flow = {
+    id: 'x',
+    name: 'X',
+    maxRunning: 2,
+    cron: '@daily',
+    failFast: true,
+    steps: [{ id: 'a', program: 'empty' }],
+  };
   expect(toHeadRow(flow)).toEqual({
     name: 'X',
     description: null,
     maxRunning: 2,
+    type: null,
+    cron: '@daily',
+    timezone: null,
     settings: { failFast: true },
   });
   expect(toFlow({ flow: 'x', steps: [toRow(flow.steps[0]!, '1')], ...toHeadRow(flow) })).toEqual({

@@ -1,0 +1,31 @@
+// All routes of the application, one file a resource. Called by app.ts.
+import type { App, AppDeps } from './app.ts';
+import { addCallbackRoutes } from './routes/callbacks.ts';
+import { addControlRoutes } from './routes/control.ts';
+import { addDocs } from './routes/docs.ts';
+import { addEchoRoutes } from './routes/echo.ts';
+import { addEventRoutes } from './routes/events.ts';
+import { addExecuteRoute } from './routes/execute.ts';
+import { addExecutionRoutes } from './routes/executions.ts';
+import { addFlowRepositoryRoutes } from './routes/flow-repository.ts';
+import { addFlowRoutes } from './routes/flows.ts';
+import { addHealthRoutes } from './routes/health.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
+import { addRegisterRoute } from './routes/register.ts';
+import { addScheduleRoutes } from './routes/schedule.ts';
+
+export async function addRoutes(app: App, deps: AppDeps): Promise<void> {
+  await addDocs(app);
+  addRegisterRoute(app, deps);
+  addFlowRoutes(app, deps);
+  addScheduleRoutes(app, deps);
+  addFlowRepositoryRoutes(app, deps);
+  addExecuteRoute(app, deps);
+  addExecutionRoutes(app, deps);
+  addControlRoutes(app, deps);
+  addCallbackRoutes(app, deps);
+  addEventRoutes(app, deps);
+  addHealthRoutes(app, deps);
+  addMetricsRoute(app, deps);
+  addEchoRoutes(app);
+}

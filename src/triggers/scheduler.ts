@@ -1,0 +1,103 @@
+// The scheduler of a process: sleeps until the next schedule is due, and fires what is. Any number of them work on one database.
+// Made and stopped by cmd/.
+import type { Logger } from '../log.ts';
+import type { ManyRegistrar } from '../registrar/register-many.ts';
+import type { Database } from '../sql/database.ts';
+import { keepListening } from '../sql/ears.ts';
+import { isUnreachable } from '../sql/failures.ts';
+import { type Agenda, listSoonDue, readAgenda } from '../sql/schedules.ts';
+import { makeWaker, type Waker } from '../sql/waker.ts';
+import { cancelRunning, runTurn, type Turn } from './fire.ts';
+
+export interface SchedulerOptions {
+  db: Database;
+  /** To listen for hints. */
+  url: string;
+  registrar: ManyRegistrar;
+  /** Longest sleep, in milliseconds: how soon a change is seen whose hint was lost, and a clock that jumped. */
+  pollInterval: number;
+  log: Logger;
+  /** Told of every turn that did something. */
+  onTurn?: (turn: Turn) => void;
+}
+
+export interface Scheduler {
+  start: () => void;
+  /** Resolves when nothing is under way any more. */
+  stop: () => Promise<void>;
+}
+
+/** Times wait for an execution to end: how often it is looked for, as ends send no hint. */
+const QUEUE_POLL = 250;
+/** Somebody else holds what is due; it will have moved on by then. */
+const CONTENDED = 20;
+/** Plans of flows that fire within this are read while there is time. */
+const AHEAD = 10_000;
+const WARMED = 10_000;
+const FAILED_PAUSE = 1_000;
+
+export function makeScheduler(options: SchedulerOptions): Scheduler {
+  const { url, log } = options;
+  const waker = makeWaker();
+  const stopped = new AbortController();
+  let running = Promise.resolve();
+  let deaf = () => Promise.resolve();
+  const wake = () => waker.wake();
+  return {
+    start() {
+      deaf = keepListening(url, (hint) => 'schedules' in hint && wake(), wake, log);
+      running = run(options, waker, stopped.signal);
+      log.info('scheduling');
+    },
+    async stop() {
+      stopped.abort();
+      wake();
+      await running;
+      await deaf();
+    },
+  };
+}
+
+async function run(options: SchedulerOptions, waker: Waker, stopped: AbortSignal): Promise<void> {
+  while (!stopped.aborted) {
+    const pause = await act(options).catch((error: unknown) => putOff(error, options.log));
+    if (pause > 0) await waker.sleep(pause);
+  }
+}
+
+function putOff(error: unknown, log: Logger): number {
+  if (isUnreachable(error)) log.debug({ err: error }, 'scheduling put off: the database is away');
+  else log.error({ err: error }, 'scheduling failed; trying again');
+  return FAILED_PAUSE;
+}
+
+/** A turn, and what it asks for. Answers how long there is nothing to do. */
+async function act(options: SchedulerOptions): Promise<number> {
+  const { db, registrar, log, onTurn } = options;
+  const turn = await runTurn({ db, registrar });
+  if (turn.taken === 0) return prepare(options);
+  onTurn?.(turn);
+  for (const cancel of turn.cancels) {
+    await cancelRunning(db, cancel);
+    log.info({ ...cancel }, 'cancelled executions: the next time of their schedule came');
+  }
+  for (const { flow, slot, decision, reason } of turn.fires)
+    if (decision === 'failed') log.warn({ flow, slot, reason }, 'a schedule could not start its flow');
+  return 0;
+}
+
+/** Reads ahead what will soon be needed, and answers how long there is nothing to do. */
+async function prepare({ db, registrar, pollInterval }: SchedulerOptions): Promise<number> {
+  const before = pauseOf(await readAgenda(db), pollInterval);
+  if (before <= CONTENDED) return before;
+  await registrar.warm(await listSoonDue(db, AHEAD, WARMED));
+  return pauseOf(await readAgenda(db), pollInterval);
+}
+
+function pauseOf({ now, due, waits }: Agenda, pollInterval: number): number {
+  const poll = pollInterval * (0.75 + Math.random() * 0.25);
+  const longest = waits ? Math.min(poll, QUEUE_POLL) : poll;
+  if (due === null) return longest;
+  const left = due.getTime() - now.getTime();
+  return left <= 0 ? CONTENDED : Math.min(left, longest);
+}
