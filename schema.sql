@@ -62,6 +62,8 @@ CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_
 CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE TRIGGER umbel_child_deleted AFTER DELETE ON public.kr_flow_stat FOR EACH ROW WHEN ((old.parent_flow_id IS NOT NULL)) EXECUTE FUNCTION umbel_child_ended();
+CREATE TRIGGER umbel_child_ended AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.parent_flow_id IS NOT NULL) AND (new.flow_status <> old.flow_status) AND (new.flow_status = ANY (ARRAY['success'::text, 'failed'::text, 'aborted'::text, 'compensation_failed'::text])))) EXECUTE FUNCTION umbel_child_ended();
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_hand_announce BEFORE INSERT ON public.kr_flow_stat FOR EACH ROW WHEN (((new.version IS NULL) AND (new.announce IS NULL))) EXECUTE FUNCTION umbel_hand_announce();
@@ -102,7 +104,11 @@ CREATE TABLE kr_task_stat (
   version uuid,
   pool character varying(256) NOT NULL DEFAULT 'default'::character varying,
   depends numeric[],
+  edges text[],
+  need integer,
   releases numeric[],
+  wire_on smallint NOT NULL DEFAULT 0,
+  chosen numeric[],
   waiting_on integer,
   live integer,
   unwired boolean NOT NULL DEFAULT true,
@@ -123,8 +129,12 @@ CREATE TABLE kr_task_stat (
   CONSTRAINT kr_task_stat_task_priority_check CHECK (((('-20'::integer)::numeric <= task_priority) AND (task_priority < (20)::numeric)))
 ) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_insert_scale_factor=0.2, autovacuum_analyze_scale_factor=0.05, autovacuum_vacuum_cost_delay=0);
 COMMENT ON COLUMN kr_task_stat.version IS 'the definition it was registered with; null: inserted by hand, looked up by task_id and task_seq';
+COMMENT ON COLUMN kr_task_stat.edges IS 'which end of each of depends counts, in the same order: succeeded, failed, always, goto; null: succeeded';
+COMMENT ON COLUMN kr_task_stat.need IS 'arrivals that are enough; null: all';
+COMMENT ON COLUMN kr_task_stat.wire_on IS 'whose ends wire the whole execution: 1 a failure, since an edge takes it; 2 any, since an edge asks for a failure';
+COMMENT ON COLUMN kr_task_stat.chosen IS 'the dependants that its end let go on, where that was not left to the edges';
 COMMENT ON COLUMN kr_task_stat.waiting_on IS 'arrivals still needed; null: to be wired at commit';
-COMMENT ON COLUMN kr_task_stat.live IS 'predecessors that may still arrive unskipped; at 0 the task is skipped';
+COMMENT ON COLUMN kr_task_stat.live IS 'how many predecessors may still fail to arrive before the task is skipped; at 0 it is';
 COMMENT ON COLUMN kr_task_stat.unwired IS 'inserted by hand, and its transaction has not committed';
 COMMENT ON COLUMN kr_task_stat.ready IS 'may be claimed: exactly the rows of the claim index';
 COMMENT ON COLUMN kr_task_stat.hold IS 'paused: neither claimed nor handed over';
@@ -138,7 +148,7 @@ COMMENT ON COLUMN kr_task_stat.delivered IS 'what the task waited for, there unt
 CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
 CREATE INDEX kr_task_stat_unwired ON public.kr_task_stat USING btree (task_flow_id) WHERE unwired;
 CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT WHEN ((current_setting('umbel.pruning'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION umbel_hand_delete();
-CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND (((((new.exec_status IS DISTINCT FROM old.exec_status) OR (new.reason IS DISTINCT FROM old.reason)) OR (new.hold IS DISTINCT FROM old.hold)) OR (new.depends_task_exec_seq IS DISTINCT FROM old.depends_task_exec_seq)) OR (new.depends IS DISTINCT FROM old.depends)))) EXECUTE FUNCTION umbel_hand_edit();
+CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND ((((((((new.exec_status IS DISTINCT FROM old.exec_status) OR (new.reason IS DISTINCT FROM old.reason)) OR (new.hold IS DISTINCT FROM old.hold)) OR (new.depends_task_exec_seq IS DISTINCT FROM old.depends_task_exec_seq)) OR (new.depends IS DISTINCT FROM old.depends)) OR (new.edges IS DISTINCT FROM old.edges)) OR (new.need IS DISTINCT FROM old.need)) OR (new.chosen IS DISTINCT FROM old.chosen)))) EXECUTE FUNCTION umbel_hand_edit();
 CREATE TRIGGER umbel_truncated AFTER TRUNCATE ON public.kr_task_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_truncated();
 CREATE CONSTRAINT TRIGGER umbel_wire AFTER INSERT OR UPDATE ON public.kr_task_stat DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_on IS NULL)) EXECUTE FUNCTION umbel_wire_row();
 
@@ -163,7 +173,6 @@ CREATE TABLE kr_wait (
   beat double precision,
   since_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT kr_wait_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
-  CONSTRAINT kr_wait_token_key UNIQUE (token),
   CONSTRAINT kr_wait_kind_check CHECK ((kind = ANY (ARRAY['signal'::text, 'callback'::text, 'sub_execution'::text])))
 );
 COMMENT ON TABLE kr_wait IS 'what a task at 2 waits for; the reason of the task says which';
@@ -172,6 +181,7 @@ COMMENT ON COLUMN kr_wait.name IS 'of the signal';
 COMMENT ON COLUMN kr_wait.fallback IS 'what is delivered when the time is over; null: a TimeoutError';
 COMMENT ON COLUMN kr_wait.early IS 'what came before the task stood waiting';
 COMMENT ON COLUMN kr_wait.beat IS 'milliseconds: without a sign of life for so long it is over';
+CREATE UNIQUE INDEX kr_wait_token ON public.kr_wait USING btree (token);
 
 CREATE TABLE kr_watcher (
   watcher_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -323,7 +333,10 @@ CREATE TABLE ms_plan (
   pool character varying(256) NOT NULL,
   parameters json NOT NULL,
   depends numeric[] NOT NULL,
+  edges text[],
+  need integer,
   releases numeric[] NOT NULL,
+  wire_on smallint NOT NULL,
   waiting_on integer NOT NULL,
   live integer NOT NULL,
   options jsonb,
@@ -440,7 +453,7 @@ begin
   return admitted;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, most integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[], waits jsonb[])
+CREATE OR REPLACE FUNCTION public.umbel_advance_v1(watcher integer, serves text, slots integer, want integer, most integer, urgent numeric, from_priority numeric, from_flow text, claim bigint, closed bigint[], flows text[], seqs numeric[], attempts integer[], statuses integer[], reasons text[], ages double precision[], delays double precision[], results jsonb[], errors jsonb[], checkpoints jsonb[], waits jsonb[], choices text[], wires boolean[])
  RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[], retried integer, checkpoint jsonb, delivered jsonb)
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
@@ -460,6 +473,7 @@ declare
   child_flows text[]; child_seqs numeric[]; child_counts int[];
   child_tids tid[]; child_left int[]; child_freed bool[]; child_ours bool[]; child_priorities numeric[]; child_locked_flows text[];
   moved_flows text[]; moved_by int[]; moved_failed bool[];
+  wired text[];
 begin
   if not exists (select from kr_watcher w where w.watcher_id = watcher) then
     raise exception 'watcher % is not registered, or was declared dead', watcher using errcode = 'UM001';
@@ -477,6 +491,12 @@ begin
   end if;
 
   if cardinality(flows) > 0 then
+    -- Who wires locks all tasks of the execution: in order, before any other of its rows.
+    if true = any (wires) then
+      select array_agg(distinct u.flow) into wired from unnest(flows, wires) u(flow, wires) where u.wires;
+      perform 1 from kr_task_stat t where t.task_flow_id = any (wired) order by t.task_flow_id, t.task_exec_seq for update;
+    end if;
+
     -- settle
     with settled as (
       update kr_task_stat t set
@@ -486,23 +506,25 @@ begin
         suspended_ts = case when u.status = 2 then clock_timestamp() end,
         reason = case when u.status <> 0 then u.reason end,
         retried = case when u.reason = 'retry' then t.retried + 1 else t.retried end,
-        result = u.result, error = u.error, revision = t.revision + 1,
+        result = u.result, error = u.error, chosen = u.choice::numeric[], revision = t.revision + 1,
         checkpoint = case when u.status <> 3 then coalesce(u.checkpoint, t.checkpoint) end,
         delivered = case when u.reason = 'retry' and t.delivered ? 'value' then t.delivered end
-      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints, waits)
-        u(flow, seq, attempt, status, reason, age, result, error, checkpoint, wait)
+      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints, waits, choices)
+        u(flow, seq, attempt, status, reason, age, result, error, checkpoint, wait, choice)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
-      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on, u.wait is not null outside
+      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on, u.wait is not null outside,
+        (t.wire_on = 2 and (t.exec_status in (3, 9) or t.reason = 'failed')) or (t.wire_on = 1 and t.reason = 'failed')
+          or t.reason = 'skipped' or t.chosen is not null wires
     ), edge as (
-      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) group by 1, 2
+      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) and s.wires is not true group by 1, 2
     ), ended as (
       select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where (s.status <> 0 or s.waiting_on > 0) and not s.outside group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
-    select (select count(*) from settled), o.f, o.s, o.n, e.f, e.m, e.x
-      into settled, child_flows, child_seqs, child_counts, moved_flows, moved_by, moved_failed
+    select (select count(*) from settled), o.f, o.s, o.n, e.f, e.m, e.x, (select array_agg(distinct s.flow order by s.flow) from settled s where s.wires)
+      into settled, child_flows, child_seqs, child_counts, moved_flows, moved_by, moved_failed, wired
       from ordered o, (select array_agg(flow) f, array_agg(moved) m, array_agg(failed) x from ended) e;
 
     if settled < cardinality(flows) then
@@ -526,16 +548,17 @@ begin
       perform umbel_wait_v1(watcher, flows, seqs, attempts, delays, waits);
     end if;
 
-    -- release and hand over
+    -- release and hand over; who waits for nothing any more, since not all had to arrive, takes no notice
     if child_flows is not null then
-      select array_agg(k.tid), array_agg(u.flow), array_agg(k.waiting_on - u.arrivals),
+      select array_agg(k.tid), array_agg(u.flow), array_agg(greatest(0, k.waiting_on - u.arrivals)),
              array_agg(k.exec_status = 0 and k.waiting_on > 0 and k.waiting_on <= u.arrivals),
              array_agg(not k.hold and k.pool = serves and k.task_priority <= urgent), array_agg(k.task_priority)
         into child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities
         from unnest(child_flows, child_seqs, child_counts) u(flow, seq, arrivals)
         cross join lateral (
           select t.ctid tid, t.waiting_on, t.exec_status, t.hold, t.pool, t.task_priority from kr_task_stat t
-          where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+          where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k
+        where k.waiting_on > 0;
 
       return query with child as (
         select u.*, u.freed and u.ours and row_number() over claim_order <= want handed, row_number() over claim_order <= slots at_once
@@ -565,6 +588,12 @@ begin
       get diagnostics handed = row_count;
     end if;
 
+    -- wire, where counting does not do: the edges of a task that ended ask for more than that it did
+    if wired is not null then
+      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
+        from umbel_wire_ended_v1(wired) f(flow);
+    end if;
+
     -- count, and end what cannot move any more
     select array_agg(m.flow order by m.flow), array_agg(m.moved order by m.flow), array_agg(m.failed order by m.flow)
       into moved_flows, moved_by, moved_failed from (
@@ -572,7 +601,7 @@ begin
         select * from unnest(moved_flows, moved_by, moved_failed) e(flow, moved, failed)
         union all
         select c.flow, 1, false from unnest(child_locked_flows, child_freed) c(flow, freed) where c.freed
-      ) u group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
+      ) u where wired is null or u.flow <> all (wired) group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
     ) m;
     if moved_flows is not null then
       return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
@@ -656,6 +685,47 @@ begin
   if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message || '{"kind": "callback"}']) = 1 then return 'delivered'; end if;
   update kr_wait w set early = message || '{"kind": "callback"}' where w.token = of_token;
   return 'kept';
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_child_ended()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  child constant text := old.task_flow_id;
+  message constant jsonb := jsonb_build_object('kind', 'sub_execution', 'execution', child);
+  wait record;
+begin
+  select w.task_flow_id flow, w.task_exec_seq seq into wait from kr_wait w where w.token = child and w.kind = 'sub_execution' and w.early is null;
+  if not found then return null; end if;
+  perform 1 from kr_task_stat t where t.task_flow_id = wait.flow and t.task_exec_seq = wait.seq for update;
+  if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message]) = 0 then
+    update kr_wait w set early = message where w.token = child and w.kind = 'sub_execution';
+  end if;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_claim_schedules_v1(up_to timestamp with time zone, most integer)
+ RETURNS TABLE(flow character varying, tenant text, cron character varying, timezone character varying, "decidedTo" timestamp with time zone, policy jsonb)
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+begin
+  return query select s.task_id, f.tenant, s.cron, s.timezone, s.decided_to, f.settings #> '{flowSettings,schedule}'
+    from ms_schedule s join ms_flow f on f.task_id = s.task_id
+    where not s.paused and coalesce(s.due_execution, '-infinity') <= up_to and f.status = 'active'
+    order by coalesce(s.due_execution, '-infinity') limit most for update of s, f skip locked;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_count_v1(flows text[], moved integer[], failed boolean[])
@@ -765,6 +835,24 @@ begin
   get diagnostics made = row_count;
   return made;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_edge(kind text, exec_status numeric, reason text, chosen numeric[], child numeric)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case
+    when exec_status not in (3, 9) or (exec_status = 9 and reason = 'aborted') then 'open'
+    when exec_status = 9 and reason = 'skipped' then 'skipped'
+    when child = any (chosen) then 'met'
+    when kind = 'goto' then 'skipped'
+    when kind = 'always' then 'met'
+    when chosen is not null then 'unmet'
+    when kind = 'failed' then case when exec_status = 9 and reason in ('handled', 'allowed_failure') then 'met' else 'unmet' end
+    when exec_status = 9 and reason = 'handled' then 'unmet'
+    else 'met'
+  end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_emit_v1(names text[], tenants text[], payloads jsonb[])
  RETURNS void
@@ -948,7 +1036,7 @@ begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
-    from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
+    from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
     where t.task_flow_id = e.task_flow_id and t.task_exec_seq = k.task_exec_seq;
   with ended as (
@@ -971,12 +1059,18 @@ begin
   if new.depends_task_exec_seq <> old.depends_task_exec_seq and new.depends is not distinct from old.depends then
     new.depends := null;
   end if;
+  if new.depends is distinct from old.depends and new.edges is not distinct from old.edges then
+    new.edges := null;
+  end if;
+  if (new.exec_status, new.reason) is distinct from (old.exec_status, old.reason) and new.chosen is not distinct from old.chosen then
+    new.chosen := null;
+  end if;
   if new.exec_status is not distinct from old.exec_status then
     return new;
   end if;
   new.watcher_id := null;
   delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
-  delete from kr_wait w where w.task_flow_id = old.task_flow_id and w.task_exec_seq = old.task_exec_seq;
+  perform umbel_wait_no_more(old.task_flow_id, old.task_exec_seq, old.exec_status in (1, 2));
   new.delivered := null;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
@@ -1324,7 +1418,7 @@ begin
   return true;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[])
+CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[], parents text[], parent_seqs numeric[], timeouts double precision[])
  RETURNS TABLE(ordinal integer, outcome text, task_flow_id character varying)
  LANGUAGE plpgsql
  SET enable_hashjoin TO 'off'
@@ -1339,16 +1433,16 @@ declare
   limited text[];
 begin
   return query with given as (
-    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers)
-      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, ordinal)
+    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers, parents, parent_seqs, timeouts)
+      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
     select g.*, f.max_running, f.announce, p.roots from given g
     cross join lateral (select d.max_running, d.announce from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
     where p.roots > 0
   ), execution as (
-    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, registered_ts, place, active, announce)
-    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, now(), case when f.max_running is not null then 0 end,
+    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, announce)
+    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, f.parent, f.parent_seq, now() + f.timeout * interval '1 millisecond', now(), case when f.max_running is not null then 0 end,
            f.roots, nullif(f.announce, 0)
     from fresh f
     order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
@@ -1357,10 +1451,10 @@ begin
   ), task as (
     insert into kr_task_stat (
       task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, task_priority, parameters, registered_ts,
-      version, pool, depends, releases, waiting_on, live, unwired, ready, input)
+      version, pool, depends, edges, need, releases, wire_on, waiting_on, live, unwired, ready, input)
     select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, 0, coalesce(f.priority, p.task_priority),
            case when f.override is null then p.parameters else umbel_override(p.parameters, f.override) end, now(),
-           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
+           f.version, p.pool, p.depends, p.edges, p.need, p.releases, p.wire_on, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
            case when p.waiting_on = 0 then f.input end
     from fresh f
     cross join lateral (select * from ms_plan q where q.version = f.version) p
@@ -1643,6 +1737,25 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_wait_no_more(execution text, seq numeric, unfinished boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  child text;
+begin
+  for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
+      returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
+    continue when child is null;
+    update kr_flow_stat f set flow_status = 'aborted' where f.task_flow_id = child and f.flow_status in ('open', 'paused');
+  end loop;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_wait_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], timeouts double precision[], waits jsonb[])
  RETURNS void
  LANGUAGE plpgsql
@@ -1695,7 +1808,7 @@ CREATE OR REPLACE FUNCTION public.umbel_wire(execution text)
 AS $function$
 declare
   gated boolean;
-  spread bigint;
+  changed bigint;
   counts record;
 begin
   -- Before the locks: who adds to the same new execution at the same time waits here, and then sees the other's tasks.
@@ -1720,41 +1833,63 @@ begin
     where t.task_flow_id = execution
       and (t.exec_status = 1 and t.watcher_id is null or t.exec_status in (2, 9) and t.reason is null);
 
+  -- Until nothing follows any more. A failure that an edge takes is handled, unless whoever would take it was skipped: so skips come first.
   loop
     with edge as (
-      select t.task_exec_seq child, p.task_exec_seq parent,
-             p.task_exec_seq is null or umbel_satisfies(p.exec_status, p.reason) satisfied,
-             coalesce(p.exec_status = 9 and p.reason = 'skipped', false) skipped
+      select t.task_exec_seq child, p.task_exec_seq parent, d.kind, t.need,
+             case when p.task_exec_seq is null then 'met' else umbel_edge(d.kind, p.exec_status, p.reason, p.chosen, t.task_exec_seq) end state,
+             case when d.kind in ('failed', 'always') then not (t.exec_status = 9 and t.reason in ('skipped', 'not_selected')) end takes
       from kr_task_stat t
-      cross join lateral unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) d(seq)
+      cross join lateral unnest(coalesce(t.depends, array[t.depends_task_exec_seq]), t.edges) d(seq, kind)
       left join kr_task_stat p on p.task_flow_id = execution and p.task_exec_seq = d.seq
-      where t.task_flow_id = execution
+      where t.task_flow_id = execution and d.seq is not null
+    ), arrived as (
+      select child, need, count(*) edges, count(*) filter (where state = 'open') open, count(*) filter (where state = 'met') met,
+             count(*) filter (where state = 'unmet') unmet
+      from edge group by child, need
     ), incoming as (
-      select child, count(*) filter (where not satisfied) waiting_on, count(*) filter (where not skipped) live from edge group by child
+      select child, case when need is null then open else greatest(0, need - met) end waiting_on,
+             case when need is not null then greatest(0, open + met - need + 1) when unmet > 0 then 0 else open + met end live
+      from arrived
     ), outgoing as (
-      select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
-    ), fresh as (
-      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases,
-             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq and k.kind in ('retry', 'sleep')) timed
+      select parent, array_agg(child order by child) releases, bool_or(takes) taken,
+             max(case kind when 'failed' then 2 when 'goto' then 2 when 'always' then 1 else 0 end) wire_on
+      from edge where parent is not null group by parent
+    ), counted as (
+      select t.task_exec_seq seq, t.exec_status, t.reason, t.hold, coalesce(i.waiting_on, 0)::int waiting_on, coalesce(i.live, 1)::int live,
+             coalesce(o.releases, '{}') releases, coalesce(o.wire_on, 0)::smallint wire_on, o.taken,
+             coalesce(i.waiting_on, 0) = 0 and exists (
+               select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq and k.kind in ('retry', 'sleep')) timed
       from kr_task_stat t
       left join incoming i on i.child = t.task_exec_seq
       left join outgoing o on o.parent = t.task_exec_seq
       where t.task_flow_id = execution
+    ), fated as (
+      select c.*, c.exec_status = 0 and c.waiting_on = 0 and c.live > 0 and not c.hold and not gated and not c.timed ready,
+             case when c.exec_status = 0 and c.live = 0 and not c.timed then 'skipped'
+                  when c.exec_status = 9 and c.reason = 'handled' and not c.taken then 'failed'
+                  when c.exec_status = 2 and c.reason = 'failed' and c.taken then 'handled' end fate
+      from counted c
+    ), fresh as (
+      select f.*, f.fate is not null and (f.fate = 'skipped' or f.fate = 'failed' and not bool_or(f.fate = 'skipped') over ()
+                    or not coalesce(bool_or(f.fate <> 'handled') over (), false)) changes
+      from fated f
     ), wired as (
       update kr_task_stat t set
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
-        unwired = false, releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
-        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
-        exec_status = case when t.exec_status = 0 and f.live = 0 and not f.timed then 9 else t.exec_status end,
-        reason = case when t.exec_status = 0 and f.live = 0 and not f.timed then 'skipped' else t.reason end
+        unwired = false, releases = f.releases, wire_on = f.wire_on, waiting_on = f.waiting_on, live = f.live, ready = f.ready,
+        revision = t.revision + 1,
+        exec_status = case when not f.changes then t.exec_status when f.fate = 'failed' then 2 else 9 end,
+        reason = case when f.changes then f.fate else t.reason end,
+        finished_ts = case when not f.changes then t.finished_ts when f.fate = 'handled' then clock_timestamp() end,
+        suspended_ts = case when f.changes and f.fate = 'failed' then clock_timestamp() else t.suspended_ts end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
-        and (t.exec_status = 0 and f.live = 0 and not f.timed or (t.waiting_on, t.live, t.releases, t.ready)
-          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed))
-      returning t.reason, t.live
+        and (f.changes or (t.waiting_on, t.live, t.releases, t.wire_on, t.ready) is distinct from (f.waiting_on, f.live, f.releases, f.wire_on, f.ready))
+      returning f.changes
     )
-    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
-    exit when spread = 0;
+    select count(*) filter (where w.changes) into changed from wired w;
+    exit when changed = 0;
   end loop;
 
   -- Who waits for a predecessor again does not wait for a time as well.
@@ -1776,7 +1911,8 @@ begin
     update kr_task_stat t set exec_status = 2, reason = 'failed', suspended_ts = now(), revision = t.revision + 1,
       error = jsonb_build_object('name', 'DependencyError', 'message', 'waits for itself: its predecessors depend on it in a circle; correct depends_task_exec_seq')
       where t.task_flow_id = execution and t.exec_status = 0;
-    counts.failed := counts.waiting;
+    perform umbel_wire(execution);
+    return;
   end if;
 
   update kr_flow_stat f set
@@ -1801,6 +1937,19 @@ begin
   perform pg_notify('umbel', json_build_object('places', task_id)::text) from kr_flow_stat where task_flow_id = execution and place in (0, 2);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_wire_ended_v1(flows text[])
+ RETURNS SETOF character varying
+ LANGUAGE plpgsql
+AS $function$
+declare
+  flow text;
+begin
+  foreach flow in array flows loop
+    perform umbel_wire(flow);
+  end loop;
+  return query select f.task_id from kr_flow_stat f where f.task_flow_id = any (flows) and f.place = 2;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_wire_inserted()
  RETURNS void
  LANGUAGE plpgsql
@@ -1817,7 +1966,7 @@ declare
 begin
   with execution as materialized (
     select t.task_flow_id flow, min(t.task_exec_seq) first from kr_task_stat t where t.unwired
-    group by 1 having bool_and(t.exec_status = 0 and not t.hold)
+    group by 1 having bool_and(t.exec_status = 0 and not t.hold and t.edges is null and t.need is null)
   ), inserted as (
     insert into kr_flow_stat (task_flow_id, task_id, registered_ts, irregular, place)
     select e.flow, t.task_id, coalesce(t.registered_ts, now()), true, (select 0 from ms_flow f where f.task_id = t.task_id and f.max_running is not null)

@@ -86,6 +86,21 @@ function manyBars(name: string): Bar[] {
   ];
 }
 
+function scheduleBars(name: string): Bar[] {
+  const bar = (text: string, figure: string, unit: Bar['unit'], atMost: number): Bar => ({
+    shape: 'schedules',
+    text: `${name}: ${text}`,
+    unit,
+    value: valueOf('schedules', name, figure),
+    atMost,
+  });
+  return [
+    bar('due → the first registered', 'firstMs', 'ms', 100),
+    bar('due → the last registered', 'lastMs', 'ms', 2_000),
+    bar('registered twice', 'doubled', '', 0),
+  ];
+}
+
 function priorityBar(name: string): Bar {
   const value = valueOf('priority', name, 'startP99Ms');
   return { shape: 'priority', text: `${name}: register → start, p99`, unit: 'ms', value, atMost: 20 };
@@ -179,6 +194,8 @@ export const BARS: Bar[] = [
   ),
   ...manyBars('2 watchers'),
   ...manyBars('4 watchers'),
+  ...scheduleBars('1 scheduler'),
+  ...scheduleBars('3 schedulers'),
   {
     shape: 'real-work',
     text: 'of the arithmetic limit',

@@ -15,6 +15,7 @@ import { oldSnapshot } from './shapes/old-snapshot.ts';
 import { priority } from './shapes/priority.ts';
 import { random } from './shapes/random.ts';
 import { realWork } from './shapes/real-work.ts';
+import { schedules } from './shapes/schedules.ts';
 
 export const SHAPES: Shape[] = [
   flat,
@@ -30,6 +31,7 @@ export const SHAPES: Shape[] = [
   oldSnapshot,
   growth,
   many,
+  schedules,
   realWork,
   idle,
 ];

@@ -29,6 +29,7 @@ export const ENTRIES: readonly Entry[] = [
     load: async () => (await import('./control.ts')).controlCommands(),
   },
   one('events', async () => (await import('./events.ts')).eventsCommand()),
+  one('flows', async () => (await import('./flows.ts')).flowsCommand()),
   one('programs', async () => (await import('./programs.ts')).programsCommand()),
   one('doctor', async () => (await import('./doctor.ts')).doctorCommand()),
   one('prune', async () => (await import('./prune.ts')).pruneCommand()),

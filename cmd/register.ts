@@ -24,6 +24,9 @@ export function registerCommand(): Command {
     'publicUrl',
     'auth',
     'insecure',
+    'outboundAllow',
+    'startTimeout',
+    'pollInterval',
     'eventRetention',
     'serviceName',
   ]);

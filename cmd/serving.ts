@@ -10,6 +10,7 @@ import { makeHinter } from '../src/sql/hinter.ts';
 import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
 import { makeEventing } from './eventing.ts';
+import { makeOwnReconciler } from './reconciling.ts';
 import type { Base } from './service.ts';
 
 export interface RegisterServer {
@@ -29,7 +30,8 @@ export async function startRegisterServer(
     wakeOwn(pool, priority);
     hinter.hint(pool, priority);
   };
-  const registrar = makeRegistrar({ db, wake });
+  const reconciler = makeOwnReconciler(base);
+  const registrar = makeRegistrar({ db, wake, onMoving: reconciler.wake });
   const eventing = makeEventing(base, registrar.register);
   const app = await makeApp({
     ...registrar,
@@ -42,14 +44,14 @@ export async function startRegisterServer(
     log,
   });
   const address = await serve(app, settings);
+  reconciler.start();
   await eventing.start();
-  return {
-    address,
-    async stop() {
-      await stopServing(app);
-      await eventing.stop();
-    },
+  const stop = async () => {
+    await stopServing(app);
+    await reconciler.stop();
+    await eventing.stop();
   };
+  return { address, stop };
 }
 
 /** While everybody on this machine may use it, no other name may lead to it. */

@@ -31,6 +31,7 @@ export function upCommand(): Command {
     'pollInterval',
     'lease',
     'grace',
+    'startTimeout',
     'retention',
     'eventRetention',
     'serviceName',

@@ -9,6 +9,7 @@ import { makeRegistry, type Registry } from '../src/programs/registry.ts';
 import { startPruner } from '../src/watcher/pruner.ts';
 import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
 import type { Base } from './service.ts';
+import { makeStarter } from './starting.ts';
 
 /** The built-in programs and those of `--programs`. */
 export async function makeProgramRegistry({ programs, outboundAllow }: Settings): Promise<Registry> {
@@ -24,10 +25,10 @@ async function loadOwn(dir: string): Promise<Program[]> {
 /** The watcher of this process; its metrics are counted when there is somewhere to. */
 export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Watcher> {
   const { settings, db, url, log } = base;
-  const { pool, workers, pollInterval, lease, publicUrl } = settings;
+  const { pool, workers, pollInterval, lease, publicUrl, findSecret } = settings;
   const registry = await makeProgramRegistry(settings);
   const metering = metrics && { ...(await import('../src/metrics/watcher.ts')), registry: metrics.registry };
-  const watcher = makeWatcher({
+  const watcher: Watcher = makeWatcher({
     db,
     url,
     registry,
@@ -37,7 +38,9 @@ export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Wat
     pollInterval,
     lease,
     publicUrl,
+    startExecution: makeStarter(base, (pool, priority) => watcher.hint(pool, priority)),
     release: manifest.version,
+    findSecret,
     ...(metering ? { onTurn: metering.addTurnMetrics(metering.registry) } : {}),
   });
   metering?.addWatcherMetrics(metering.registry, () => watcher.look());

@@ -21,7 +21,11 @@ alter table kr_task_stat
   add column version    uuid,
   add column pool       varchar(256) not null default 'default',
   add column depends    numeric[],
+  add column edges      text[],
+  add column need       integer,
   add column releases   numeric[],
+  add column wire_on    smallint not null default 0,
+  add column chosen     numeric[],
   add column waiting_on integer,
   add column live       integer,
   add column unwired    boolean not null default true,
@@ -40,9 +44,13 @@ alter table kr_task_stat
   add column delivered  jsonb;
 
 comment on column kr_task_stat.version is 'the definition it was registered with; null: inserted by hand, looked up by task_id and task_seq';
+comment on column kr_task_stat.edges is 'which end of each of depends counts, in the same order: succeeded, failed, always, goto; null: succeeded';
+comment on column kr_task_stat.need is 'arrivals that are enough; null: all';
+comment on column kr_task_stat.wire_on is 'whose ends wire the whole execution: 1 a failure, since an edge takes it; 2 any, since an edge asks for a failure';
+comment on column kr_task_stat.chosen is 'the dependants that its end let go on, where that was not left to the edges';
 comment on column kr_task_stat.waiting_on is 'arrivals still needed; null: to be wired at commit';
 comment on column kr_task_stat.unwired is 'inserted by hand, and its transaction has not committed';
-comment on column kr_task_stat.live is 'predecessors that may still arrive unskipped; at 0 the task is skipped';
+comment on column kr_task_stat.live is 'how many predecessors may still fail to arrive before the task is skipped; at 0 it is';
 comment on column kr_task_stat.ready is 'may be claimed: exactly the rows of the claim index';
 comment on column kr_task_stat.hold is 'paused: neither claimed nor handed over';
 comment on column kr_task_stat.reason is 'why 2 or 9';
@@ -98,7 +106,10 @@ create table ms_plan (
   pool          varchar(256) not null,
   parameters    json         not null,
   depends       numeric[]    not null,
+  edges         text[],
+  need          integer,
   releases      numeric[]    not null,
+  wire_on       smallint     not null,
   waiting_on    integer      not null,
   live          integer      not null,
   options       jsonb,
@@ -183,7 +194,8 @@ alter table kr_task_stat reset (
   fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor, autovacuum_analyze_scale_factor, autovacuum_vacuum_cost_delay
 );
 alter table kr_task_stat
-  drop column version, drop column pool, drop column depends, drop column releases, drop column waiting_on, drop column live,
+  drop column version, drop column pool, drop column depends, drop column edges, drop column need, drop column releases, drop column wire_on,
+  drop column chosen, drop column waiting_on, drop column live,
   drop column unwired, drop column ready, drop column hold, drop column reason, drop column watcher_id, drop column attempt, drop column lost,
   drop column retried, drop column revision, drop column input, drop column result, drop column error, drop column checkpoint, drop column delivered;
 alter table ms_task_definition

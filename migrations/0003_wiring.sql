@@ -4,7 +4,24 @@
 create function umbel_satisfies(exec_status numeric, reason text) returns boolean language sql immutable parallel safe as $$
   select exec_status = 3 or (exec_status = 9 and reason is distinct from 'aborted')
 $$;
-comment on function umbel_satisfies is 'whether a task that stands so lets its dependants go on';
+comment on function umbel_satisfies is 'whether a task that stands so is done with: its execution may end well';
+
+-- dag/edges.ts says the same.
+create function umbel_edge(kind text, exec_status numeric, reason text, chosen numeric[], child numeric) returns text
+language sql immutable parallel safe as $$
+  select case
+    when exec_status not in (3, 9) or (exec_status = 9 and reason = 'aborted') then 'open'
+    when exec_status = 9 and reason = 'skipped' then 'skipped'
+    when child = any (chosen) then 'met'
+    when kind = 'goto' then 'skipped'
+    when kind = 'always' then 'met'
+    when chosen is not null then 'unmet'
+    when kind = 'failed' then case when exec_status = 9 and reason in ('handled', 'allowed_failure') then 'met' else 'unmet' end
+    when exec_status = 9 and reason = 'handled' then 'unmet'
+    else 'met'
+  end
+$$;
+comment on function umbel_edge is 'what an edge brings to its child while its predecessor stands so: open (nothing yet), met, skipped, or unmet (never)';
 
 -- Definitions ------------------------------------------------------------------------------------------------------
 
@@ -45,7 +62,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = on se
 as $$
 declare
   gated boolean;
-  spread bigint;
+  changed bigint;
   counts record;
 begin
   -- Before the locks: who adds to the same new execution at the same time waits here, and then sees the other's tasks.
@@ -70,41 +87,63 @@ begin
     where t.task_flow_id = execution
       and (t.exec_status = 1 and t.watcher_id is null or t.exec_status in (2, 9) and t.reason is null);
 
+  -- Until nothing follows any more. A failure that an edge takes is handled, unless whoever would take it was skipped: so skips come first.
   loop
     with edge as (
-      select t.task_exec_seq child, p.task_exec_seq parent,
-             p.task_exec_seq is null or umbel_satisfies(p.exec_status, p.reason) satisfied,
-             coalesce(p.exec_status = 9 and p.reason = 'skipped', false) skipped
+      select t.task_exec_seq child, p.task_exec_seq parent, d.kind, t.need,
+             case when p.task_exec_seq is null then 'met' else umbel_edge(d.kind, p.exec_status, p.reason, p.chosen, t.task_exec_seq) end state,
+             case when d.kind in ('failed', 'always') then not (t.exec_status = 9 and t.reason in ('skipped', 'not_selected')) end takes
       from kr_task_stat t
-      cross join lateral unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) d(seq)
+      cross join lateral unnest(coalesce(t.depends, array[t.depends_task_exec_seq]), t.edges) d(seq, kind)
       left join kr_task_stat p on p.task_flow_id = execution and p.task_exec_seq = d.seq
-      where t.task_flow_id = execution
+      where t.task_flow_id = execution and d.seq is not null
+    ), arrived as (
+      select child, need, count(*) edges, count(*) filter (where state = 'open') open, count(*) filter (where state = 'met') met,
+             count(*) filter (where state = 'unmet') unmet
+      from edge group by child, need
     ), incoming as (
-      select child, count(*) filter (where not satisfied) waiting_on, count(*) filter (where not skipped) live from edge group by child
+      select child, case when need is null then open else greatest(0, need - met) end waiting_on,
+             case when need is not null then greatest(0, open + met - need + 1) when unmet > 0 then 0 else open + met end live
+      from arrived
     ), outgoing as (
-      select parent, array_agg(child order by child) releases from edge where parent is not null group by parent
-    ), fresh as (
-      select t.task_exec_seq seq, coalesce(i.waiting_on, 0) waiting_on, coalesce(i.live, 1) live, coalesce(o.releases, '{}') releases,
-             exists (select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq and k.kind in ('retry', 'sleep')) timed
+      select parent, array_agg(child order by child) releases, bool_or(takes) taken,
+             max(case kind when 'failed' then 2 when 'goto' then 2 when 'always' then 1 else 0 end) wire_on
+      from edge where parent is not null group by parent
+    ), counted as (
+      select t.task_exec_seq seq, t.exec_status, t.reason, t.hold, coalesce(i.waiting_on, 0)::int waiting_on, coalesce(i.live, 1)::int live,
+             coalesce(o.releases, '{}') releases, coalesce(o.wire_on, 0)::smallint wire_on, o.taken,
+             coalesce(i.waiting_on, 0) = 0 and exists (
+               select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq and k.kind in ('retry', 'sleep')) timed
       from kr_task_stat t
       left join incoming i on i.child = t.task_exec_seq
       left join outgoing o on o.parent = t.task_exec_seq
       where t.task_flow_id = execution
+    ), fated as (
+      select c.*, c.exec_status = 0 and c.waiting_on = 0 and c.live > 0 and not c.hold and not gated and not c.timed ready,
+             case when c.exec_status = 0 and c.live = 0 and not c.timed then 'skipped'
+                  when c.exec_status = 9 and c.reason = 'handled' and not c.taken then 'failed'
+                  when c.exec_status = 2 and c.reason = 'failed' and c.taken then 'handled' end fate
+      from counted c
+    ), fresh as (
+      select f.*, f.fate is not null and (f.fate = 'skipped' or f.fate = 'failed' and not bool_or(f.fate = 'skipped') over ()
+                    or not coalesce(bool_or(f.fate <> 'handled') over (), false)) changes
+      from fated f
     ), wired as (
       update kr_task_stat t set
         depends = coalesce(t.depends, case when t.depends_task_exec_seq = -1 then '{}' else array[t.depends_task_exec_seq] end),
-        unwired = false, releases = f.releases, waiting_on = f.waiting_on, live = f.live, revision = t.revision + 1,
-        ready = t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed,
-        exec_status = case when t.exec_status = 0 and f.live = 0 and not f.timed then 9 else t.exec_status end,
-        reason = case when t.exec_status = 0 and f.live = 0 and not f.timed then 'skipped' else t.reason end
+        unwired = false, releases = f.releases, wire_on = f.wire_on, waiting_on = f.waiting_on, live = f.live, ready = f.ready,
+        revision = t.revision + 1,
+        exec_status = case when not f.changes then t.exec_status when f.fate = 'failed' then 2 else 9 end,
+        reason = case when f.changes then f.fate else t.reason end,
+        finished_ts = case when not f.changes then t.finished_ts when f.fate = 'handled' then clock_timestamp() end,
+        suspended_ts = case when f.changes and f.fate = 'failed' then clock_timestamp() else t.suspended_ts end
       from fresh f
       where t.task_flow_id = execution and t.task_exec_seq = f.seq
-        and (t.exec_status = 0 and f.live = 0 and not f.timed or (t.waiting_on, t.live, t.releases, t.ready)
-          is distinct from (f.waiting_on::int, f.live::int, f.releases, t.exec_status = 0 and f.waiting_on = 0 and f.live > 0 and not t.hold and not gated and not f.timed))
-      returning t.reason, t.live
+        and (f.changes or (t.waiting_on, t.live, t.releases, t.wire_on, t.ready) is distinct from (f.waiting_on, f.live, f.releases, f.wire_on, f.ready))
+      returning f.changes
     )
-    select count(*) filter (where wired.live = 0 and wired.reason = 'skipped') into spread from wired;
-    exit when spread = 0;
+    select count(*) filter (where w.changes) into changed from wired w;
+    exit when changed = 0;
   end loop;
 
   -- Who waits for a predecessor again does not wait for a time as well.
@@ -126,7 +165,8 @@ begin
     update kr_task_stat t set exec_status = 2, reason = 'failed', suspended_ts = now(), revision = t.revision + 1,
       error = jsonb_build_object('name', 'DependencyError', 'message', 'waits for itself: its predecessors depend on it in a circle; correct depends_task_exec_seq')
       where t.task_flow_id = execution and t.exec_status = 0;
-    counts.failed := counts.waiting;
+    perform umbel_wire(execution);
+    return;
   end if;
 
   update kr_flow_stat f set
@@ -175,12 +215,18 @@ begin
   if new.depends_task_exec_seq <> old.depends_task_exec_seq and new.depends is not distinct from old.depends then
     new.depends := null;
   end if;
+  if new.depends is distinct from old.depends and new.edges is not distinct from old.edges then
+    new.edges := null;
+  end if;
+  if (new.exec_status, new.reason) is distinct from (old.exec_status, old.reason) and new.chosen is not distinct from old.chosen then
+    new.chosen := null;
+  end if;
   if new.exec_status is not distinct from old.exec_status then
     return new;
   end if;
   new.watcher_id := null;
   delete from kr_timer k where k.task_flow_id = old.task_flow_id and k.task_exec_seq = old.task_exec_seq;
-  delete from kr_wait w where w.task_flow_id = old.task_flow_id and w.task_exec_seq = old.task_exec_seq;
+  perform umbel_wait_no_more(old.task_flow_id, old.task_exec_seq, old.exec_status in (1, 2));
   new.delivered := null;
   if new.reason is not distinct from old.reason then
     new.reason := case when new.exec_status in (2, 9) then 'operator' end;
@@ -197,8 +243,9 @@ begin
 end $$;
 
 create trigger umbel_hand_edit before update on kr_task_stat for each row
-  when (new.revision = old.revision and (new.exec_status, new.reason, new.hold, new.depends_task_exec_seq, new.depends)
-    is distinct from (old.exec_status, old.reason, old.hold, old.depends_task_exec_seq, old.depends))
+  when (new.revision = old.revision
+    and (new.exec_status, new.reason, new.hold, new.depends_task_exec_seq, new.depends, new.edges, new.need, new.chosen)
+    is distinct from (old.exec_status, old.reason, old.hold, old.depends_task_exec_seq, old.depends, old.edges, old.need, old.chosen))
   execute function umbel_hand_edit();
 
 -- What the tasks of these executions, all of them new and at Wait, wait for and release. Hash joins: nothing is known of how many there are.
@@ -236,7 +283,7 @@ declare
 begin
   with execution as materialized (
     select t.task_flow_id flow, min(t.task_exec_seq) first from kr_task_stat t where t.unwired
-    group by 1 having bool_and(t.exec_status = 0 and not t.hold)
+    group by 1 having bool_and(t.exec_status = 0 and not t.hold and t.edges is null and t.need is null)
   ), inserted as (
     insert into kr_flow_stat (task_flow_id, task_id, registered_ts, irregular, place)
     select e.flow, t.task_id, coalesce(t.registered_ts, now()), true, (select 0 from ms_flow f where f.task_id = t.task_id and f.max_running is not null)
@@ -290,14 +337,14 @@ create constraint trigger umbel_wire after insert or update on kr_task_stat
   deferrable initially deferred for each row when (new.waiting_on is null)
   execute function umbel_wire_row();
 
--- A deleted predecessor counts as satisfied: one row that is left is marked, so that the execution is wired once at commit.
+-- A deleted predecessor counts as met: one row that is left is marked, so that the execution is wired once at commit.
 -- An execution without rows is gone.
 create function umbel_hand_delete() returns trigger language plpgsql as $$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
-    from (select distinct g.task_flow_id from gone g where not umbel_satisfies(g.exec_status, g.reason) or g.waiting_on is null) e
+    from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
     where t.task_flow_id = e.task_flow_id and t.task_exec_seq = k.task_exec_seq;
   with ended as (
@@ -340,4 +387,5 @@ drop function umbel_inserted_edges(text[]);
 drop function umbel_hand_edit();
 drop function umbel_wire(text);
 drop function umbel_definition_changed();
+drop function umbel_edge(text, numeric, text, numeric[], numeric);
 drop function umbel_satisfies(numeric, text);

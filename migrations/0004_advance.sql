@@ -11,7 +11,9 @@ create function umbel_advance_v1(
   claim bigint, closed bigint[],           -- number of this batch; earlier batches that have wholly ended
   flows text[], seqs numeric[], attempts int[], statuses int[], reasons text[], ages float8[], delays float8[],
   results jsonb[], errors jsonb[], checkpoints jsonb[],
-  waits jsonb[]                            -- of those that wait for something outside, see umbel_wait_v1; null: there is none
+  waits jsonb[],                           -- of those that wait for something outside, see umbel_wait_v1; null: there is none
+  choices text[],                          -- the dependants that an end let go on, as an array's text; null: all leave that to their edges
+  wires bool[]                             -- which ends are known to wire their execution; null: none is
 ) returns table (
   kind smallint,                           -- 1 claimed; 2 handed over; 3 the answer came too late; 4 a place became free; 5 the most urgent priority that was ready
   task_flow_id varchar, task_exec_seq numeric, task_id varchar, task_seq numeric,
@@ -29,6 +31,7 @@ declare
   child_flows text[]; child_seqs numeric[]; child_counts int[];
   child_tids tid[]; child_left int[]; child_freed bool[]; child_ours bool[]; child_priorities numeric[]; child_locked_flows text[];
   moved_flows text[]; moved_by int[]; moved_failed bool[];
+  wired text[];
 begin
   if not exists (select from kr_watcher w where w.watcher_id = watcher) then
     raise exception 'watcher % is not registered, or was declared dead', watcher using errcode = 'UM001';
@@ -46,6 +49,12 @@ begin
   end if;
 
   if cardinality(flows) > 0 then
+    -- Who wires locks all tasks of the execution: in order, before any other of its rows.
+    if true = any (wires) then
+      select array_agg(distinct u.flow) into wired from unnest(flows, wires) u(flow, wires) where u.wires;
+      perform 1 from kr_task_stat t where t.task_flow_id = any (wired) order by t.task_flow_id, t.task_exec_seq for update;
+    end if;
+
     -- settle
     with settled as (
       update kr_task_stat t set
@@ -55,23 +64,25 @@ begin
         suspended_ts = case when u.status = 2 then clock_timestamp() end,
         reason = case when u.status <> 0 then u.reason end,
         retried = case when u.reason = 'retry' then t.retried + 1 else t.retried end,
-        result = u.result, error = u.error, revision = t.revision + 1,
+        result = u.result, error = u.error, chosen = u.choice::numeric[], revision = t.revision + 1,
         checkpoint = case when u.status <> 3 then coalesce(u.checkpoint, t.checkpoint) end,
         delivered = case when u.reason = 'retry' and t.delivered ? 'value' then t.delivered end
-      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints, waits)
-        u(flow, seq, attempt, status, reason, age, result, error, checkpoint, wait)
+      from unnest(flows, seqs, attempts, statuses, reasons, ages, results, errors, checkpoints, waits, choices)
+        u(flow, seq, attempt, status, reason, age, result, error, checkpoint, wait, choice)
       where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
         and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt
-      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on, u.wait is not null outside
+      returning t.task_flow_id flow, t.exec_status status, t.releases, t.waiting_on, u.wait is not null outside,
+        (t.wire_on = 2 and (t.exec_status in (3, 9) or t.reason = 'failed')) or (t.wire_on = 1 and t.reason = 'failed')
+          or t.reason = 'skipped' or t.chosen is not null wires
     ), edge as (
-      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) group by 1, 2
+      select s.flow, child, count(*)::int arrivals from settled s, unnest(s.releases) child where s.status in (3, 9) and s.wires is not true group by 1, 2
     ), ended as (
       select s.flow, -count(*)::int moved, bool_or(s.status = 2) failed from settled s where (s.status <> 0 or s.waiting_on > 0) and not s.outside group by 1
     ), ordered as (
       select array_agg(e.flow order by e.flow, e.child) f, array_agg(e.child order by e.flow, e.child) s, array_agg(e.arrivals order by e.flow, e.child) n from edge e
     )
-    select (select count(*) from settled), o.f, o.s, o.n, e.f, e.m, e.x
-      into settled, child_flows, child_seqs, child_counts, moved_flows, moved_by, moved_failed
+    select (select count(*) from settled), o.f, o.s, o.n, e.f, e.m, e.x, (select array_agg(distinct s.flow order by s.flow) from settled s where s.wires)
+      into settled, child_flows, child_seqs, child_counts, moved_flows, moved_by, moved_failed, wired
       from ordered o, (select array_agg(flow) f, array_agg(moved) m, array_agg(failed) x from ended) e;
 
     if settled < cardinality(flows) then
@@ -95,16 +106,17 @@ begin
       perform umbel_wait_v1(watcher, flows, seqs, attempts, delays, waits);
     end if;
 
-    -- release and hand over
+    -- release and hand over; who waits for nothing any more, since not all had to arrive, takes no notice
     if child_flows is not null then
-      select array_agg(k.tid), array_agg(u.flow), array_agg(k.waiting_on - u.arrivals),
+      select array_agg(k.tid), array_agg(u.flow), array_agg(greatest(0, k.waiting_on - u.arrivals)),
              array_agg(k.exec_status = 0 and k.waiting_on > 0 and k.waiting_on <= u.arrivals),
              array_agg(not k.hold and k.pool = serves and k.task_priority <= urgent), array_agg(k.task_priority)
         into child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities
         from unnest(child_flows, child_seqs, child_counts) u(flow, seq, arrivals)
         cross join lateral (
           select t.ctid tid, t.waiting_on, t.exec_status, t.hold, t.pool, t.task_priority from kr_task_stat t
-          where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k;
+          where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k
+        where k.waiting_on > 0;
 
       return query with child as (
         select u.*, u.freed and u.ours and row_number() over claim_order <= want handed, row_number() over claim_order <= slots at_once
@@ -134,6 +146,12 @@ begin
       get diagnostics handed = row_count;
     end if;
 
+    -- wire, where counting does not do: the edges of a task that ended ask for more than that it did
+    if wired is not null then
+      return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
+        from umbel_wire_ended_v1(wired) f(flow);
+    end if;
+
     -- count, and end what cannot move any more
     select array_agg(m.flow order by m.flow), array_agg(m.moved order by m.flow), array_agg(m.failed order by m.flow)
       into moved_flows, moved_by, moved_failed from (
@@ -141,7 +159,7 @@ begin
         select * from unnest(moved_flows, moved_by, moved_failed) e(flow, moved, failed)
         union all
         select c.flow, 1, false from unnest(child_locked_flows, child_freed) c(flow, freed) where c.freed
-      ) u group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
+      ) u where wired is null or u.flow <> all (wired) group by u.flow having sum(u.moved) <> 0 or bool_or(u.failed)
     ) m;
     if moved_flows is not null then
       return query select 4::smallint, null::varchar, null::numeric, f.flow, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb
@@ -202,7 +220,19 @@ begin
   end loop;
 end $$;
 
+-- Wires executions, given in order. Returns the flows in which a place became free.
+create function umbel_wire_ended_v1(flows text[]) returns setof varchar language plpgsql as $$
+declare
+  flow text;
+begin
+  foreach flow in array flows loop
+    perform umbel_wire(flow);
+  end loop;
+  return query select f.task_id from kr_flow_stat f where f.task_flow_id = any (flows) and f.place = 2;
+end $$;
+
 -- Down Migration
 drop function umbel_advance_v1(int, text, int, int, int, numeric, numeric, text, bigint, bigint[],
-  text[], numeric[], int[], int[], text[], float8[], float8[], jsonb[], jsonb[], jsonb[], jsonb[]);
+  text[], numeric[], int[], int[], text[], float8[], float8[], jsonb[], jsonb[], jsonb[], jsonb[], text[], bool[]);
+drop function umbel_wire_ended_v1(text[]);
 drop function umbel_count_v1(text[], int[], bool[]);

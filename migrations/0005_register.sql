@@ -4,7 +4,8 @@
 
 create function umbel_register_v1(
   ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[],
-  inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[]
+  inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[],
+  parents text[], parent_seqs numeric[], timeouts float8[]  -- the tasks that start them; milliseconds until their deadlines
 ) returns table (ordinal int, outcome text, task_flow_id varchar) language plpgsql
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off
 set plan_cache_mode = force_generic_plan set jit = off
@@ -14,16 +15,16 @@ declare
   limited text[];
 begin
   return query with given as (
-    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers)
-      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, ordinal)
+    select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers, parents, parent_seqs, timeouts)
+      with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
     select g.*, f.max_running, f.announce, p.roots from given g
     cross join lateral (select d.max_running, d.announce from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
     where p.roots > 0
   ), execution as (
-    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, registered_ts, place, active, announce)
-    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, now(), case when f.max_running is not null then 0 end,
+    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, announce)
+    select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, f.parent, f.parent_seq, now() + f.timeout * interval '1 millisecond', now(), case when f.max_running is not null then 0 end,
            f.roots, nullif(f.announce, 0)
     from fresh f
     order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
@@ -32,10 +33,10 @@ begin
   ), task as (
     insert into kr_task_stat (
       task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, task_priority, parameters, registered_ts,
-      version, pool, depends, releases, waiting_on, live, unwired, ready, input)
+      version, pool, depends, edges, need, releases, wire_on, waiting_on, live, unwired, ready, input)
     select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, 0, coalesce(f.priority, p.task_priority),
            case when f.override is null then p.parameters else umbel_override(p.parameters, f.override) end, now(),
-           f.version, p.pool, p.depends, p.releases, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
+           f.version, p.pool, p.depends, p.edges, p.need, p.releases, p.wire_on, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
            case when p.waiting_on = 0 then f.input end
     from fresh f
     cross join lateral (select * from ms_plan q where q.version = f.version) p
@@ -89,6 +90,6 @@ begin
 end $$;
 
 -- Down Migration
-drop function umbel_register_v1(text[], text[], bigint[], uuid[], text[], jsonb[], jsonb[], numeric[], text[], jsonb[]);
+drop function umbel_register_v1(text[], text[], bigint[], uuid[], text[], jsonb[], jsonb[], numeric[], text[], jsonb[], text[], numeric[], float8[]);
 drop function umbel_override(json, jsonb);
 drop function umbel_admit_v1(text[]);

@@ -20,6 +20,19 @@ create index kr_fire_execution on kr_fire (task_flow_id) where task_flow_id is n
 create index kr_fire_live on kr_fire (task_id) where live;
 create index kr_fire_queued on kr_fire (task_id, slot) where decision = 'queued';
 
+-- Takes the schedules that are due longest, or not worked out yet, with their flows; what others hold is passed over.
+create function umbel_claim_schedules_v1(up_to timestamptz, most int)
+returns table (flow varchar, tenant text, cron varchar, timezone varchar, "decidedTo" timestamptz, policy jsonb) language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+set plan_cache_mode = force_generic_plan set jit = off
+as $$
+begin
+  return query select s.task_id, f.tenant, s.cron, s.timezone, s.decided_to, f.settings #> '{flowSettings,schedule}'
+    from ms_schedule s join ms_flow f on f.task_id = s.task_id
+    where not s.paused and coalesce(s.due_execution, '-infinity') <= up_to and f.status = 'active'
+    order by coalesce(s.due_execution, '-infinity') limit most for update of s, f skip locked;
+end $$;
+
 -- Of each schedule the newest decisions are kept, with those that wait and those whose execution has not ended.
 create function umbel_prune_fires_v1(flows text[], kept int) returns void language plpgsql
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
@@ -61,4 +74,5 @@ drop trigger umbel_executions_truncated on kr_flow_stat;
 drop trigger umbel_executions_gone on kr_flow_stat;
 drop function umbel_executions_gone();
 drop function umbel_prune_fires_v1(text[], int);
+drop function umbel_claim_schedules_v1(timestamptz, int);
 drop table kr_fire;

@@ -6,7 +6,7 @@ create table kr_wait (
   task_flow_id  varchar(256) collate "C" not null,
   task_exec_seq numeric      not null,
   kind          text         not null check (kind in ('signal', 'callback', 'sub_execution')),
-  token         text         not null default gen_random_uuid()::text unique,
+  token         text         not null default gen_random_uuid()::text,
   name          varchar(256),
   fallback      jsonb,
   early         jsonb,
@@ -14,6 +14,7 @@ create table kr_wait (
   since_ts      timestamptz  not null default clock_timestamp(),
   primary key (task_flow_id, task_exec_seq, kind)
 );
+create unique index kr_wait_token on kr_wait (token);
 comment on table kr_wait is 'what a task at 2 waits for; the reason of the task says which';
 comment on column kr_wait.token is 'of a callback: whoever knows it may answer; of a sub_execution: its task_flow_id';
 comment on column kr_wait.name is 'of the signal';
@@ -206,6 +207,45 @@ begin
   return found or exists (select from kr_wait w where w.token = of_token and w.kind = 'callback');
 end $$;
 
+-- A hand decided otherwise: the task waits no longer. What it started and has not seen the end of is aborted.
+create function umbel_wait_no_more(execution text, seq numeric, unfinished boolean) returns void language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+declare
+  child text;
+begin
+  for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
+      returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
+    continue when child is null;
+    update kr_flow_stat f set flow_status = 'aborted' where f.task_flow_id = child and f.flow_status in ('open', 'paused');
+  end loop;
+end $$;
+
+-- The end of an execution, or its deletion, goes to the task that waits for it, in the same transaction.
+create function umbel_child_ended() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+declare
+  child constant text := old.task_flow_id;
+  message constant jsonb := jsonb_build_object('kind', 'sub_execution', 'execution', child);
+  wait record;
+begin
+  select w.task_flow_id flow, w.task_exec_seq seq into wait from kr_wait w where w.token = child and w.kind = 'sub_execution' and w.early is null;
+  if not found then return null; end if;
+  perform 1 from kr_task_stat t where t.task_flow_id = wait.flow and t.task_exec_seq = wait.seq for update;
+  if umbel_deliver_v1(array[wait.flow], array[wait.seq], array[message]) = 0 then
+    update kr_wait w set early = message where w.token = child and w.kind = 'sub_execution';
+  end if;
+  return null;
+end $$;
+
+create trigger umbel_child_ended after update of flow_status on kr_flow_stat for each row
+  when (new.parent_flow_id is not null and new.flow_status <> old.flow_status
+    and new.flow_status in ('success', 'failed', 'aborted', 'compensation_failed'))
+  execute function umbel_child_ended();
+create trigger umbel_child_deleted after delete on kr_flow_stat for each row
+  when (old.parent_flow_id is not null) execute function umbel_child_ended();
+
 create function umbel_signalled() returns trigger language plpgsql as $$
 declare
   unknown text;
@@ -225,6 +265,10 @@ create trigger umbel_signalled after insert on kr_signal
 -- Down Migration
 drop trigger umbel_signalled on kr_signal;
 drop function umbel_signalled();
+drop trigger umbel_child_deleted on kr_flow_stat;
+drop trigger umbel_child_ended on kr_flow_stat;
+drop function umbel_child_ended();
+drop function umbel_wait_no_more(text, numeric, boolean);
 drop function umbel_beat_v1(text);
 drop function umbel_call_back_v1(text, jsonb);
 drop function umbel_signal_v1(text, text, text, jsonb, text, text);

@@ -119,7 +119,7 @@ export const SETTINGS = {
     env: 'POLL_INTERVAL',
     flag: '--poll-interval <duration>',
     default: 5000,
-    description: 'Longest time a watcher sleeps before it looks for tasks.',
+    description: 'Longest time that a watcher or a scheduler sleeps before it looks for work.',
   }),
   lease: setting(duration('500ms', '1h'), {
     env: 'LEASE',
@@ -132,6 +132,12 @@ export const SETTINGS = {
     flag: '--grace <duration>',
     default: 30_000,
     description: 'Time that running tasks get after SIGTERM.',
+  }),
+  startTimeout: setting(duration('1s', '1h'), {
+    env: 'START_TIMEOUT',
+    flag: '--start-timeout <duration>',
+    default: 60_000,
+    description: 'A flow whose components are not ready that long after its start has failed.',
   }),
   retention: setting(durationOr('never', '1m', '3650d'), {
     env: 'RETENTION',
@@ -146,7 +152,7 @@ export const SETTINGS = {
     flag: '--metrics-port <number>',
     defaultText: 'none',
     description:
-      'Port on `HOST` where a watcher serves `/metrics`; the register server has it at its own port.',
+      'Port on `HOST` where a watcher or a scheduler serves `/metrics`; the register server has it at its own port.',
   }),
   logLevel: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), {
     env: 'LOG_LEVEL',

@@ -1,13 +1,8 @@
 // The catalogue of errors: every failure that reaches a person, with its HTTP status and its sentence.
 // Everybody throws `UmbelError`; http/ maps it to an answer, cmd/ to one line and an exit code.
 import type { Problem } from './dag/vocabulary.ts';
-
-interface Entry<D> {
-  status: number;
-  message: (details: D) => string;
-}
-
-const entry = <D>(status: number, message: (details: D) => string): Entry<D> => ({ status, message });
+import { type Entry, entry } from './error-entry.ts';
+import { EVENT_ERRORS } from './errors-events.ts';
 
 export const ERRORS = {
   CONFIG_INVALID: entry(500, (d: { problems: string[] }) => lines('Bad settings', d.problems)),
@@ -65,6 +60,24 @@ export const ERRORS = {
   FLOW_NOT_INACTIVE: entry(
     409,
     (d: { flow: string; status: string }) => `Flow is not inactive. Current status: ${d.status}`,
+  ),
+  COMPONENT_NOT_FOUND: entry(404, (d: { component: string }) => `No component has the id "${d.component}".`),
+  COMPONENT_EXISTS: entry(
+    409,
+    (d: { component: string }) => `There is a component "${d.component}" already: choose another id.`,
+  ),
+  COMPONENT_INVALID: entry(400, (d: { problems: Problem[] }) =>
+    lines('The component is not valid', d.problems.map(problemLine)),
+  ),
+  COMPONENT_NOT_INACTIVE: entry(
+    409,
+    (d: { component: string; status: string }) =>
+      `The component "${d.component}" is ${d.status}: stop it first.`,
+  ),
+  COMPONENT_NOT_GLOBAL: entry(
+    409,
+    (d: { component: string }) =>
+      `The component "${d.component}" is not global: it starts and stops with its flows.`,
   ),
   FLOW_INVALID: entry(400, (d: { flow?: string | undefined; problems: Problem[] }) =>
     lines('The flow is not valid', d.problems.map(problemLine)),
@@ -151,19 +164,7 @@ export const ERRORS = {
     503,
     (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
   ),
-  EVENT_ID_INVALID: entry(
-    400,
-    (d: { id: string }) =>
-      `"${d.id}" is not the id of an event: send the last "id" that was received, or none.`,
-  ),
-  LISTENERS_FULL: entry(
-    503,
-    (d: { most: number }) => `${d.most} clients listen to events already; try again in a moment.`,
-  ),
-  CONSUMER_NOT_FOUND: entry(
-    404,
-    (d: { consumer: string }) => `No consumer of events is called "${d.consumer}".`,
-  ),
+  ...EVENT_ERRORS,
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),
 } as const;

@@ -1,18 +1,23 @@
 // Expansion: a valid definition becomes the tasks that each of its executions gets.
 // Called at registration, once for each version of a flow.
 
-import { buildGraph, type Graph } from './graph.ts';
+import { buildGraph, type StepGraph } from './graph.ts';
+import { countJoin, listWireOn, readJoin } from './join.ts';
 import { nameOf } from './names.ts';
 import { DEFAULT_POOL, type PlanTask, type Step } from './vocabulary.ts';
 
 /** The plan of a definition in which `findProblems` finds none; steps and tasks in order of seq. */
 export function expand(steps: readonly Step[]): PlanTask[] {
   const graph = buildGraph(steps);
-  return steps.map((step, at) => planTask(step, at, graph));
+  const tasks = steps.map((_, at) => planTask(steps, at, graph));
+  const wireOn = listWireOn(tasks);
+  return tasks.map((task, at) => ({ ...task, wireOn: wireOn[at] ?? 0 }));
 }
 
-function planTask(step: Step, at: number, graph: Graph): PlanTask {
+function planTask(steps: readonly Step[], at: number, graph: StepGraph): Omit<PlanTask, 'wireOn'> {
+  const step = steps[at]!;
   const depends = toExecSeqs(graph.depends[at]);
+  const join = readJoin(steps, at, graph);
   return {
     execSeq: at + 1,
     seq: step.seq,
@@ -23,9 +28,12 @@ function planTask(step: Step, at: number, graph: Graph): PlanTask {
     params: step.params,
     options: step.options,
     depends,
+    ...join,
     releases: toExecSeqs(graph.releases[at]),
-    waitingOn: depends.length,
-    live: Math.max(1, depends.length),
+    ...countJoin(
+      join.need,
+      depends.map(() => 'open'),
+    ),
   };
 }
 

@@ -1,6 +1,7 @@
-// From steps to edges: the one place that reads `dependsSeq`, `after` and `before`.
+// From steps to edges: the one place that reads `dependsSeq`, `after`, `before` and where failures go.
 // Called by validation, ordering and expansion, so that all three see the same graph.
 
+import { listGotos } from './catch.ts';
 import { ALL, AMBIGUOUS, indexSteps, type StepIndex } from './names.ts';
 import type { Step } from './vocabulary.ts';
 
@@ -10,16 +11,22 @@ export interface Graph {
   releases: number[][];
 }
 
+export interface StepGraph extends Graph {
+  /** Of the predecessors of each, those that only lead there when a failure is caught. */
+  gotos: number[][];
+}
+
 /** The edges of a definition, steps in order of seq; a reference that names no single step is left out. */
-export function buildGraph(steps: readonly Step[]): Graph {
+export function buildGraph(steps: readonly Step[]): StepGraph {
   const index = indexSteps(steps);
   const ordinary = listOrdinary(steps);
   const edges = steps.map((step, at) => findOwnPredecessors(step, at, index, ordinary));
   for (const [at, step] of steps.entries()) {
     for (const dependant of resolve(step.before ?? [], index.byName)) edges[dependant]?.push(at);
   }
-  const depends = edges.map(sortUnique);
-  return { depends, releases: invert(depends) };
+  const gotos = findGotos(steps, index, edges);
+  const depends = edges.map((own, at) => sortUnique([...own, ...(gotos[at] ?? [])]));
+  return { depends, releases: invert(depends), gotos };
 }
 
 function listOrdinary(steps: readonly Step[]): number[] {
@@ -33,6 +40,15 @@ function findOwnPredecessors(step: Step, at: number, index: StepIndex, ordinary:
   }
   if (step.dependsSeq !== null) return resolve(step.dependsSeq, index.bySeq);
   return at === 0 ? [] : [at - 1];
+}
+
+function findGotos(steps: readonly Step[], index: StepIndex, edges: number[][]): number[][] {
+  const gotos: number[][] = steps.map(() => []);
+  for (const [at, step] of steps.entries()) {
+    for (const target of resolve(listGotos(step), index.byName))
+      if (target !== at && !edges[target]?.includes(at)) gotos[target]?.push(at);
+  }
+  return gotos.map(sortUnique);
 }
 
 function resolve(names: readonly string[], index: ReadonlyMap<string, number>): number[] {

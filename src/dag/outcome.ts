@@ -26,6 +26,8 @@ export interface Wait {
 /** What came, as `kr_task_stat.delivered` has it: a value, or an error that fails the task. */
 export interface Delivered {
   kind: Wait['kind'];
+  /** That ended; prepare.ts puts what came of it in its place. */
+  execution?: string;
   value?: Json;
   error?: TaskError;
   /** Who sent the signal. */
@@ -39,6 +41,8 @@ export interface Delivered {
 
 export type Outcome =
   | { kind: 'finished'; result: Json }
+  /** Ignore: its condition (`when`) does not hold. */
+  | { kind: 'skipped' }
   /** Suspend: nothing more is tried. */
   | { kind: 'failed'; error: TaskError }
   /** Ignore: the step allows failure, its dependants go on. */

@@ -3,6 +3,7 @@
 
 import { findCycles } from './cycles.ts';
 import { buildGraph } from './graph.ts';
+import { findJoinProblems } from './join-problems.ts';
 import { nameOf, RESERVED_IDS } from './names.ts';
 import { findReferenceProblems } from './references.ts';
 import { PRIORITY_MAX, PRIORITY_MIN, type Problem, type Step } from './vocabulary.ts';
@@ -14,6 +15,7 @@ export function findProblems(steps: readonly Step[]): Problem[] {
     ...findDuplicateSeqs(steps),
     ...findDuplicateNames(steps),
     ...findReferenceProblems(steps),
+    ...findJoinProblems(steps),
     ...findCycleProblems(steps),
   ];
 }

@@ -62,9 +62,12 @@ export function nextRetry(
   return policy.jitter === 'full' ? delay * random : delay;
 }
 
+/** These fail the same way again unless what they look at changes: `*` does not mean them. */
+const NAMED_ONLY: readonly string[] = ['ExpressionError'];
+
 function isRetried({ on, notOn }: RetryPolicy, name: string): boolean {
   const matches = (names: string[]) => names.includes('*') || names.includes(name);
-  return matches(on) && !matches(notOn);
+  return (NAMED_ONLY.includes(name) ? on.includes(name) : matches(on)) && !matches(notOn);
 }
 
 function toMs(value: Json | undefined, otherwise: number): number {

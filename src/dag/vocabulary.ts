@@ -1,5 +1,6 @@
 // The words that the whole house shares: statuses, reasons, a step of a definition, a task of a plan.
 // Everything here is plain data; the meaning of a graph lives in the files beside this one.
+import type { EdgeKind } from './edges.ts';
 
 /** A JSON value, as stored in `json` and `jsonb` columns. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -54,11 +55,17 @@ export interface PlanTask {
   options: JsonObject | null;
   /** Exec seqs of the predecessors, ascending. */
   depends: number[];
+  /** Which end of each of `depends` counts, in their order; null: all `succeeded`. */
+  edges: EdgeKind[] | null;
+  /** Arrivals that are enough; null: all. */
+  need: number | null;
   /** Exec seqs of the dependants, ascending. */
   releases: number[];
+  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
+  wireOn: 0 | 1 | 2;
   /** Arrivals still needed before the task may run. */
   waitingOn: number;
-  /** Predecessors that may still arrive unskipped; at 0 the task is skipped. A root has 1. */
+  /** How many predecessors may still fail to arrive before the task is skipped; at 0 it is. A root has 1. */
   live: number;
 }
 

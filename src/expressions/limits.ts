@@ -7,7 +7,7 @@ export const LIMITS = {
   here: 20,
   /** Milliseconds of one evaluation. */
   time: 1_000,
-  /** Calls within calls, as jsonata counts them: a function that calls itself takes about six. */
+  /** Calls within calls, as jsonata counts them: a function that calls itself takes about three. */
   depth: 1_000,
   /** Elements of a list that it makes. */
   sequence: 100_000,

@@ -17,6 +17,9 @@ export type Permission =
   | 'events.write'
   | 'flows.control'
   | 'flows.bulk'
+  | 'components.read'
+  | 'components.write'
+  | 'components.control'
   | 'metrics.read';
 
 /** Who asks. The tenant comes from here alone, never from what was sent. */
@@ -49,6 +52,17 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'PATCH /flows/:flow': 'flows.write',
   'PUT /flows/:flow': 'flows.write',
   'DELETE /flows/:flow': 'flows.write',
+  'POST /flows/:flow/start': 'flows.control',
+  'POST /flows/:flow/stop': 'flows.control',
+  'POST /flows/multiple/start': 'flows.control',
+  'POST /flows/multiple/stop': 'flows.control',
+  'GET /components': 'components.read',
+  'POST /components': 'components.write',
+  'GET /components/:component': 'components.read',
+  'PATCH /components/:component': 'components.write',
+  'DELETE /components/:component': 'components.write',
+  'POST /components/global/:component/start': 'components.control',
+  'POST /components/global/:component/stop': 'components.control',
   'GET /flows/:flow/steps': 'flows.read',
   'POST /flows/:flow/steps': 'flows.write',
   'PUT /flows/:flow/steps/:step': 'flows.write',

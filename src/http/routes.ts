@@ -1,4 +1,6 @@
 // All routes of the application, one file a resource. Called by app.ts.
+import { addComponentRoutes } from './routes/components.ts';
+import { addLifeCycleRoutes } from './routes/life-cycle.ts';
 import type { App, AppDeps } from './app.ts';
 import { addCallbackRoutes } from './routes/callbacks.ts';
 import { addControlRoutes } from './routes/control.ts';
@@ -20,6 +22,8 @@ export async function addRoutes(app: App, deps: AppDeps): Promise<void> {
   addFlowRoutes(app, deps);
   addScheduleRoutes(app, deps);
   addFlowRepositoryRoutes(app, deps);
+  addLifeCycleRoutes(app, deps);
+  addComponentRoutes(app, deps);
   addExecuteRoute(app, deps);
   addExecutionRoutes(app, deps);
   addControlRoutes(app, deps);

@@ -3,6 +3,7 @@ import { approvalWait } from './approval-wait.ts';
 import { echoParamTimeSleep } from './echo-param-time-sleep.ts';
 import { echoRandomTimeSleep } from './echo-random-time-sleep.ts';
 import { empty } from './empty.ts';
+import { flowExecute } from './flow-execute.ts';
 import { makeHttpPostRequest } from './http-post-request.ts';
 import { makeHttpRequest } from './http-request.ts';
 import type { CallOut } from './outbound.ts';
@@ -20,6 +21,7 @@ export function makeBuiltinPrograms(callOut: CallOut): readonly Program[] {
     timerSleep,
     signalWait,
     approvalWait,
+    flowExecute,
     empty,
   ];
 }

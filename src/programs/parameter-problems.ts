@@ -12,10 +12,12 @@ export function findProblems(
   schema: SchemaNode,
   params: Json,
   errors: TLocalizedValidationError[],
+  showValues = true,
 ): Problem[] {
+  const show = showValues ? showValue : () => '';
   return errors
     .filter((error) => isRoot(error, errors))
-    .flatMap((error) => toProblems(schema, params, error));
+    .flatMap((error) => toProblems(schema, params, error, show));
 }
 
 // `anyOf` reports every alternative as well, and a refused key is reported twice: one problem is enough.
@@ -26,7 +28,12 @@ function isRoot(error: TLocalizedValidationError, all: TLocalizedValidationError
   );
 }
 
-function toProblems(schema: SchemaNode, params: Json, error: TLocalizedValidationError): Problem[] {
+function toProblems(
+  schema: SchemaNode,
+  params: Json,
+  error: TLocalizedValidationError,
+  show: typeof showValue,
+): Problem[] {
   const path = toPath(error.instancePath);
   const node = schemaAt(schema, error.schemaPath) ?? {};
   if (error.keyword === 'required')
@@ -37,7 +44,7 @@ function toProblems(schema: SchemaNode, params: Json, error: TLocalizedValidatio
     );
   const isDescribed = node.title !== undefined || SHAPES.has(error.keyword);
   const message = isDescribed ? `must be ${describeSchema(node)}` : error.message;
-  return [{ path, message: message + showValue(node, params, error.instancePath) }];
+  return [{ path, message: message + show(node, params, error.instancePath) }];
 }
 
 function refuseKey(path: string, key: string, known: string[]): Problem {

@@ -18,7 +18,11 @@ interface Reader {
 const readers = new WeakMap<Program, Reader>();
 
 /** The parameters as the program's schema wants them, or every problem with its path. `raw` is parsed JSON. */
-export function readParameters(program: Program, raw: unknown): ReadParameters {
+export function readParameters(
+  program: Program,
+  raw: unknown,
+  { showValues = true }: { showValues?: boolean } = {},
+): ReadParameters {
   if (!isObject(raw))
     return {
       ok: false,
@@ -28,7 +32,7 @@ export function readParameters(program: Program, raw: unknown): ReadParameters {
   if (!hasDefaults && validator.Check(raw)) return { ok: true, params: raw };
   const params = validator.Default(convertTexts(schema, raw)) as JsonObject;
   if (validator.Check(params)) return { ok: true, params };
-  return { ok: false, problems: findProblems(schema, params, validator.Errors(params)) };
+  return { ok: false, problems: findProblems(schema, params, validator.Errors(params), showValues) };
 }
 
 function readerOf(program: Program): Reader {

@@ -23,6 +23,8 @@ export interface RegisterRequest {
   idempotencyKey?: string | undefined;
   /** What started it; kept with the execution. */
   trigger: Json;
+  /** The task that starts it, which is told of its end. */
+  parent?: { id: string; seq: string } | undefined;
 }
 
 export interface Registered {
@@ -104,7 +106,7 @@ export function findReady(
 }
 
 export function toRegistration(request: RegisterRequest, plan: Plan): Registration {
-  const { flow, tenant, trigger, input, params, priority, idempotencyKey } = request;
+  const { flow, tenant, trigger, input, params, priority, idempotencyKey, parent } = request;
   const { revision, version } = plan;
   const registration: Registration = {
     id: request.id ?? makeId(),
@@ -118,6 +120,7 @@ export function toRegistration(request: RegisterRequest, plan: Plan): Registrati
   if (params !== undefined) registration.params = params;
   if (priority !== undefined) registration.priority = priority;
   if (idempotencyKey !== undefined) registration.idempotencyKey = idempotencyKey;
+  if (parent !== undefined) registration.parent = parent;
   return registration;
 }
 

@@ -4,6 +4,7 @@ import { readDefinition, readDefinitions, storePlan } from '../sql/definitions.t
 import { listExecutions, readExecution } from '../sql/executions.ts';
 import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
+import { sendHint } from '../sql/wake.ts';
 import { registerSurely } from '../sql/register-surely.ts';
 import { makeRerunMany, type RerunMany } from './bulk.ts';
 import { type Callbacks, makeCallbacks } from './callbacks.ts';
@@ -12,6 +13,8 @@ import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
 import { findUnreadiness } from './readiness.ts';
+import { type Components, makeComponents } from './components/components.ts';
+import { type LifeCycle, makeLifeCycle } from './life-cycle/start-stop.ts';
 import { type FlowRepository, makeFlowRepository } from './repository/repository.ts';
 import { makeRegister, type Register, type RegisterDeps } from './register.ts';
 
@@ -24,11 +27,25 @@ export interface Registrar {
   rerunMany: RerunMany;
   flows: Flows;
   flowRepository: FlowRepository;
+  lifeCycle: LifeCycle;
+  components: Components;
   /** Why requests cannot be served now, in words that may be shown to anybody; null when they can. */
   findUnreadiness: () => Promise<string | null>;
 }
 
-export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['wake'] }): Registrar {
+export interface RegistrarDeps {
+  db: Database;
+  wake: RegisterDeps['wake'];
+  /** Told that something starts or stops: a reconciler of this process need not wait for its poll. */
+  onMoving?: (() => void) | undefined;
+}
+
+export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): Registrar {
+  const onMoving = () => {
+    wakeOwn?.();
+    // Only a hint: reconcilers look by themselves.
+    sendHint(db, { moving: true }).catch(() => {});
+  };
   const register = makeRegister({
     readDefinitions: (flows) => readDefinitions(db, flows),
     storePlan: (plan) => storePlan(db, plan),
@@ -49,6 +66,8 @@ export function makeRegistrar({ db, wake }: { db: Database; wake: RegisterDeps['
       storePlan: (plan) => storePlan(db, plan),
     }),
     flowRepository: makeFlowRepository(db),
+    lifeCycle: makeLifeCycle(db, onMoving),
+    components: makeComponents(db, onMoving),
     control: makeControl(db),
     callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),

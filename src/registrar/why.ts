@@ -28,7 +28,7 @@ export function explainTask(task: TaskRow, circumstances: Circumstances): string
 }
 
 const IGNORED: Readonly<Record<string, string>> = {
-  skipped: 'every step that it comes after was skipped',
+  skipped: 'skipped: the steps that it comes after did not end as it takes, or were skipped',
   operator: 'set to 9 by hand',
   aborted: 'aborted',
   not_selected: 'not selected when the execution was started',
@@ -72,7 +72,7 @@ function explainWaiting(task: TaskRow, circumstances: Circumstances): string {
   const { execution } = circumstances;
   if (execution.status === 'paused') return 'paused: its execution has to be resumed';
   if (task.hold) return 'held by hand: set hold to false to let it go on';
-  if (task.waitsFor.length > 0) return explainPredecessors(task, circumstances);
+  if (task.waitsFor.length > 0 && task.waitingOn !== 0) return explainPredecessors(task, circumstances);
   if (execution.queued) return explainPlace(circumstances);
   const timer = circumstances.timers.find(({ seq, kind }) => seq === task.seq && kind !== 'wait');
   if (timer) return explainTimer(task, timer);
@@ -81,14 +81,23 @@ function explainWaiting(task: TaskRow, circumstances: Circumstances): string {
   return task.ready ? explainLine(task, circumstances) : 'is about to become ready';
 }
 
-function explainPredecessors({ waitsFor, waitsForCount }: TaskRow, { tasks }: Circumstances): string {
-  const names = waitsFor.map((seq) => describePredecessor(tasks.get(seq), seq));
+function explainPredecessors(task: TaskRow, { tasks }: Circumstances): string {
+  const { waitsFor, waitsForEnds, waitsForCount } = task;
+  const names = waitsFor.map((seq, at) => describePredecessor(tasks.get(seq), seq, waitsForEnds[at]));
   const more = waitsForCount - names.length;
-  return `waits for ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return `waits for ${describeNeed(task)}${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-function describePredecessor(task: TaskRow | undefined, seq: string): string {
-  return task === undefined ? seq : `${task.step ?? seq} (${stateOf(task)})`;
+/** How many of those that are open are enough, when not all are needed. */
+function describeNeed({ need, waitingOn, waitsForCount }: TaskRow): string {
+  if (need === null || waitingOn === null || waitsForCount <= waitingOn) return '';
+  return `${waitingOn === 1 ? 'one' : waitingOn} of `;
+}
+
+const ENDS: Readonly<Record<string, string>> = { failed: ' to fail', always: ' to end', goto: ' to fail' };
+
+function describePredecessor(task: TaskRow | undefined, seq: string, end = 'succeeded'): string {
+  return task === undefined ? seq : `${task.step ?? seq} (${stateOf(task)})${ENDS[end] ?? ''}`;
 }
 
 function stateOf({ execStatus, reason }: TaskRow): string {

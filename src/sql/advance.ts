@@ -23,6 +23,10 @@ export interface Ended {
   checkpoint: string | null;
   /** What it waits for outside; null unless it does. */
   wait: Wait | null;
+  /** Exec seqs of the dependants that go on; null: as their edges say. */
+  chosen: string[] | null;
+  /** Whose ends are more than an arrival at its dependants: 1 a failure, 2 any. */
+  wireOn: number;
 }
 
 /**
@@ -107,7 +111,7 @@ export interface AdvanceAnswer {
 export const NOTHING_READY = 1000;
 
 const TEXT =
-  'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)';
+  'select * from umbel_advance_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23)';
 const asText = { getTypeParser: () => (value: string) => value };
 
 const WATCHER_GONE = 'UM001';
@@ -196,7 +200,15 @@ function columns(ended: Ended[]): unknown[] {
     ended.map((e) => e.error),
     ended.map((e) => e.checkpoint),
     ended.some((e) => e.wait !== null) ? ended.map((e) => e.wait && JSON.stringify(e.wait)) : null,
+    ended.some((e) => e.chosen !== null) ? ended.map((e) => e.chosen && `{${e.chosen.join()}}`) : null,
+    ended.some(isWiring) ? ended.map(isWiring) : null,
   ];
+}
+
+/** Whether this end wires its whole execution; umbel_advance_v1 asks the row itself, this only lets it lock in order. */
+function isWiring({ status, reason, chosen, wireOn }: Ended): boolean {
+  if (status === 'waiting') return false;
+  return wireOn === 2 || (wireOn === 1 && status === 'failed') || reason === 'skipped' || chosen !== null;
 }
 
 /** The call was made by a watcher that is not registered, or was declared dead. */

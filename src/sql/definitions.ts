@@ -107,7 +107,7 @@ const STORE = `
   with stored as (
     insert into ms_flow_version (version, task_id, definition) values ($1, $2, $3) on conflict do nothing returning version
   )
-  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, releases, waiting_on, live, options)
-  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.releases, t."waitingOn", t.live, t.options
+  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, edges, need, releases, wire_on, waiting_on, live, options)
+  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.edges, t.need, t.releases, t."wireOn", t."waitingOn", t.live, t.options
   from stored s, json_to_recordset($4::json) t("execSeq" numeric, seq numeric, step text, program text, priority numeric, pool text, params json,
-    depends numeric[], releases numeric[], "waitingOn" int, live int, options jsonb)`;
+    depends numeric[], edges text[], need int, releases numeric[], "wireOn" smallint, "waitingOn" int, live int, options jsonb)`;

@@ -44,8 +44,12 @@ export interface TaskRow {
   taskSeq: string;
   /** Exec seqs of the predecessors that it still waits for, the first few. */
   waitsFor: string[];
+  /** Which end of each of these counts. */
+  waitsForEnds: string[];
   /** How many these are in all. */
   waitsForCount: number;
+  /** Arrivals that are enough; null: all. */
+  need: number | null;
   /** null: inserted or edited by hand and not wired yet. */
   waitingOn: number | null;
   ready: boolean;
@@ -156,9 +160,9 @@ const livePools = sql`select w.pool from kr_watcher w where w.lease_until > now(
 const NAMED = 5;
 
 const predecessors = sql`
-  from unnest(coalesce(t.depends, array[t.depends_task_exec_seq])) u(seq)
+  from unnest(coalesce(t.depends, array[t.depends_task_exec_seq]), t.edges) u(seq, kind)
   join kr_task_stat b on b.task_flow_id = t.task_flow_id and b.task_exec_seq = u.seq
-  where not umbel_satisfies(b.exec_status, b.reason)`;
+  where umbel_edge(u.kind, b.exec_status, b.reason, b.chosen, t.task_exec_seq) = 'open'`;
 
 // An open execution is running, waiting, pending or stopped by what its tasks do; watchers are needed for what could move by itself.
 const selectExecutions = (from: RawBuilder<unknown>) => sql`
@@ -192,8 +196,9 @@ async function readTasks(db: Db, id: string): Promise<TaskRow[]> {
       t.parameters params, t.input, t.result output, t.error,
       t.task_id "taskId", trim_scale(t.task_seq)::text "taskSeq",
       array(select trim_scale(b.task_exec_seq)::text ${predecessors} order by b.task_exec_seq limit ${NAMED}) "waitsFor",
+      array(select coalesce(u.kind, 'succeeded') ${predecessors} order by b.task_exec_seq limit ${NAMED}) "waitsForEnds",
       (select count(*)::int ${predecessors}) "waitsForCount",
-      t.waiting_on "waitingOn", t.ready, t.hold, t.pool in (${livePools}) served,
+      t.need, t.waiting_on "waitingOn", t.ready, t.hold, t.pool in (${livePools}) served,
       exists (select from kr_watcher w where w.lease_until > now() and w.pool = t.pool and coalesce(p.program, d.program) = any (w.programs)) known,
       case when t.ready then row_number() over (partition by t.ready, t.pool, t.task_priority order by t.task_exec_seq desc)::int - 1 end behind,
       (select w.token from kr_wait w where w.task_flow_id = t.task_flow_id and w.task_exec_seq = t.task_exec_seq and w.kind = 'callback') "callbackToken",

@@ -1,4 +1,4 @@
-// What a watcher needs to know of a task beyond its row: which program, which step, and what its predecessors answered.
+// What a watcher needs to know of a task beyond its row: which program, which step, what it says.
 import type { JsonObject } from '../dag/vocabulary.ts';
 import type { Database } from './database.ts';
 
@@ -8,13 +8,21 @@ export interface PlannedTask {
   program: string;
   /** What the step says of retries, timeouts and the like. */
   options: JsonObject | null;
+  /** As the definition has them, when an expression may be in them. */
+  params: JsonObject | null;
+  /** Exec seqs of the predecessors. */
+  depends: string[];
+  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
+  wireOn: number;
 }
 
 /** The tasks of the given versions. */
 export async function readPlans(db: Database, versions: string[]): Promise<Map<string, PlannedTask[]>> {
   const { rows } = await db.pool.query<PlannedTask & { version: string }>({
     name: 'readPlans',
-    text: 'select version, task_exec_seq seq, step, program, options from ms_plan where version = any ($1) order by version, task_exec_seq',
+    text: `select version, task_exec_seq seq, step, program, options, depends, wire_on "wireOn",
+             case when position('\${{' in parameters::text) > 0 then parameters end params
+           from ms_plan where version = any ($1) order by version, task_exec_seq`,
     values: [versions],
   });
   const plans = new Map<string, PlannedTask[]>(versions.map((version) => [version, []]));
@@ -26,7 +34,7 @@ export async function readPlans(db: Database, versions: string[]): Promise<Map<s
 export async function readPrograms(
   db: Database,
   keys: { taskId: string; taskSeq: string }[],
-): Promise<(Omit<PlannedTask, 'seq'> | null)[]> {
+): Promise<(Pick<PlannedTask, 'step' | 'program' | 'options' | 'wireOn'> | null)[]> {
   const { rows } = await db.pool.query<{
     step: string | null;
     program: string | null;
@@ -39,20 +47,6 @@ export async function readPrograms(
     values: [keys.map((k) => k.taskId), keys.map((k) => k.taskSeq)],
   });
   return rows.map((r) =>
-    r.program === null ? null : { step: r.step!, program: r.program, options: r.options },
+    r.program === null ? null : { step: r.step!, program: r.program, options: r.options, wireOn: 0 },
   );
-}
-
-/** Results of tasks as JSON text, in order; null where there is none. */
-export async function readResults(
-  db: Database,
-  keys: { flow: string; seq: string }[],
-): Promise<(string | null)[]> {
-  const { rows } = await db.pool.query<{ result: string | null }>({
-    name: 'readResults',
-    text: `select t.result::text result from unnest($1::text[], $2::numeric[]) with ordinality k(flow, seq, ordinal)
-           left join kr_task_stat t on t.task_flow_id = k.flow and t.task_exec_seq = k.seq order by k.ordinal`,
-    values: [keys.map((k) => k.flow), keys.map((k) => k.seq)],
-  });
-  return rows.map((r) => r.result);
 }

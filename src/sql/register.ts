@@ -17,6 +17,10 @@ export interface Registration {
   priority?: number;
   idempotencyKey?: string;
   trigger: Json;
+  /** The task that starts it. */
+  parent?: { id: string; seq: string };
+  /** Milliseconds until its deadline. */
+  timeout?: number;
 }
 
 /** `stale`: the definition changed since `revision`; nothing was written. `existing`: the id is that of the first request with the key. */
@@ -53,7 +57,7 @@ interface AnswerRow {
   task_flow_id: string | null;
 }
 
-const REGISTER = 'select * from umbel_register_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)';
+const REGISTER = 'select * from umbel_register_v1($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)';
 
 function listValues(batch: Registration[]): unknown[] {
   return [
@@ -67,6 +71,9 @@ function listValues(batch: Registration[]): unknown[] {
     batch.map((r) => r.priority ?? null),
     batch.map((r) => r.idempotencyKey ?? null),
     batch.map((r) => toJson(r.trigger)),
+    batch.map((r) => r.parent?.id ?? null),
+    batch.map((r) => r.parent?.seq ?? null),
+    batch.map((r) => r.timeout ?? null),
   ];
 }
 

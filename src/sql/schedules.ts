@@ -50,23 +50,25 @@ export async function readClock(db: Db): Promise<Date> {
 
 /** Takes schedules that are due, or not worked out yet, with their flows; passes over what others hold. */
 export async function claimDueSchedules(tx: Tx, now: Date, most: number): Promise<Schedule[]> {
-  const { rows } = await sql<Schedule>`
-    select ${COLUMNS} from ms_schedule s join ms_flow f on f.task_id = s.task_id
-    where not s.paused and coalesce(s.due_execution, '-infinity') <= ${now} and f.status = 'active'
-    order by coalesce(s.due_execution, '-infinity') limit ${most} for update of s, f skip locked`.execute(tx);
+  const { rows } = await sql<Schedule>`select * from umbel_claim_schedules_v1(${now}, ${most})`.execute(tx);
   return rows;
 }
 
-/** Takes schedules of which times wait and no execution is known to go on. */
-export async function claimQueuedSchedules(tx: Tx, most: number): Promise<Schedule[]> {
+/** Flows of which times wait, at most so many. */
+export async function listQueued(tx: Tx, most: number): Promise<string[]> {
+  const { rows } = await sql<{ flow: string }>`
+    select distinct r.task_id flow from kr_fire r where r.decision = 'queued' limit ${most}`.execute(tx);
+  return rows.map(({ flow }) => flow);
+}
+
+/** Takes those of the schedules that have no execution which is known to go on. */
+export async function claimIdleSchedules(tx: Tx, flows: string[]): Promise<Schedule[]> {
   const { rows } = await sql<Schedule>`
     select ${COLUMNS} from ms_schedule s join ms_flow f on f.task_id = s.task_id
-    where not s.paused and f.status = 'active'
-      and s.task_id in (select r.task_id from kr_fire r where r.decision = 'queued')
-      and not exists (
-        select from kr_fire r join kr_flow_stat k on k.task_flow_id = r.task_flow_id
-        where r.task_id = s.task_id and r.live and k.flow_status in ('open', 'paused', 'compensating'))
-    limit ${most} for update of s, f skip locked`.execute(tx);
+    where s.task_id = any (${flows}) and not s.paused and f.status = 'active' and not exists (
+      select from kr_fire r join kr_flow_stat k on k.task_flow_id = r.task_flow_id
+      where r.task_id = s.task_id and r.live and k.flow_status in ('open', 'paused', 'compensating'))
+    for update of s, f skip locked`.execute(tx);
   return rows;
 }
 

@@ -5,10 +5,16 @@ import type { Database } from './database.ts';
 
 /**
  * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, schedules began,
- * changed or went on, or there are new events (of a consumer: somebody gave it up, or put it elsewhere; else empty).
+ * changed or went on, a flow or a component starts or stops, components changed, or there are new events (of a consumer: somebody
+ * gave it up, or put it elsewhere; else empty).
  */
 export type Hint =
-  { pool: string; priority: number } | { places: string } | { schedules: true } | { events: string };
+  | { pool: string; priority: number }
+  | { places: string }
+  | { schedules: true }
+  | { moving: true }
+  | { components: true }
+  | { events: string };
 
 const CHANNEL = 'umbel';
 

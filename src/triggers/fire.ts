@@ -10,8 +10,9 @@ import {
   advanceSchedules,
   type Backlog,
   claimDueSchedules,
-  claimQueuedSchedules,
+  claimIdleSchedules,
   type Fire,
+  listQueued,
   pruneFires,
   readBacklogs,
   readClock,
@@ -74,7 +75,7 @@ export async function runTurn(deps: TurnDeps): Promise<Turn> {
     const now = await readNow(tx);
     const schedules = await takeSchedules(tx, now);
     if (schedules.length === 0) return NOTHING;
-    const { intents, cancels } = decideAll(schedules, await readBacklogs(tx, flowsOf(schedules)), now);
+    const { intents, cancels } = decideAll(schedules, await findBacklogs(tx, schedules), now);
     const { fires, done, announce } = await fireAll(tx, registrar, intents);
     await recordFires(tx, fires);
     await advanceSchedules(tx, done.map(toStep));
@@ -101,9 +102,22 @@ export async function cancelRunning(db: Database, { tenant, executions }: Cancel
 
 async function takeSchedules(tx: Tx, now: Date): Promise<Schedule[]> {
   const due = await claimDueSchedules(tx, now, BATCH);
+  const queued = await listQueued(tx, BATCH);
+  if (queued.length === 0) return due;
   const known = new Set(flowsOf(due));
-  const queued = await claimQueuedSchedules(tx, BATCH);
-  return [...due, ...queued.filter(({ flow }) => !known.has(flow))];
+  return [
+    ...due,
+    ...(await claimIdleSchedules(
+      tx,
+      queued.filter((flow) => !known.has(flow)),
+    )),
+  ];
+}
+
+/** Executions that go on matter to few: nobody is asked about the others. */
+async function findBacklogs(tx: Tx, schedules: Schedule[]): Promise<Map<string, Backlog>> {
+  const asked = schedules.filter(({ policy }) => policy?.['overlap'] !== undefined);
+  return asked.length === 0 ? new Map() : readBacklogs(tx, flowsOf(asked));
 }
 
 function decideAll(schedules: Schedule[], backlogs: Map<string, Backlog>, now: Date): Decided {

@@ -32,8 +32,11 @@ const QUEUE_POLL = 250;
 /** Somebody else holds what is due; it will have moved on by then. */
 const CONTENDED = 20;
 /** Plans of flows that fire within this are read while there is time. */
-const AHEAD = 10_000;
+const AHEAD = 60_000;
 const WARMED = 10_000;
+const WARMED_AT_ONCE = 100;
+/** Reading ahead leaves off that long before the next one is due. */
+const WARMING = 200;
 const FAILED_PAUSE = 1_000;
 
 export function makeScheduler(options: SchedulerOptions): Scheduler {
@@ -88,10 +91,12 @@ async function act(options: SchedulerOptions): Promise<number> {
 
 /** Reads ahead what will soon be needed, and answers how long there is nothing to do. */
 async function prepare({ db, registrar, pollInterval }: SchedulerOptions): Promise<number> {
-  const before = pauseOf(await readAgenda(db), pollInterval);
-  if (before <= CONTENDED) return before;
-  await registrar.warm(await listSoonDue(db, AHEAD, WARMED));
-  return pauseOf(await readAgenda(db), pollInterval);
+  const pause = pauseOf(await readAgenda(db), pollInterval);
+  const until = performance.now() + pause - WARMING;
+  const soon = performance.now() < until ? await listSoonDue(db, AHEAD, WARMED) : [];
+  for (let at = 0; at < soon.length && performance.now() < until; at += WARMED_AT_ONCE)
+    await registrar.warm(soon.slice(at, at + WARMED_AT_ONCE));
+  return soon.length === 0 ? pause : pauseOf(await readAgenda(db), pollInterval);
 }
 
 function pauseOf({ now, due, waits }: Agenda, pollInterval: number): number {

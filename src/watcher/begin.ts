@@ -7,25 +7,31 @@ import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
 import { waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
+import { type ChildDeps, startChild } from './children.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
-import type { runTask, Attempt, RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
+import type { Attempt } from './run.ts';
+import type { RunAttempt } from './run-attempt.ts';
+import type { AttemptData } from './task-data.ts';
 import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
 
-export interface BeginDeps {
+/** The value of a secret; undefined: there is none. */
+export type FindSecret = (name: string) => string | undefined;
+
+export interface BeginDeps extends ChildDeps {
   registry: Registry;
   holdings: Holdings;
   ahead: Ahead;
   waker: Waker;
   workers: number;
   log: Logger;
-  /** `runTask`, or what wraps it. */
-  run: typeof runTask;
+  /** `runAttempt`, or what wraps it. */
+  run: RunAttempt;
+  findSecret: FindSecret;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
-  /** A task waits for a time, in milliseconds from now. */
-  onDelayed: (delay: number) => void;
 }
 
 /** Given as the reason to programs that outlast the grace time; such an attempt is handed back, not recorded. */
@@ -55,8 +61,12 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   void deps
-    .run(deps.registry, attemptOf(holding, deps.log), limitsOf(holding.prepared?.options ?? null), stop)
-    .then((outcome) => settle(deps, holding, outcome))
+    .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
+    .then((outcome) =>
+      outcome.kind === 'start'
+        ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
+        : settle(deps, holding, outcome),
+    )
     .then(beginNext)
     .then(() => deps.waker.wake());
 }
@@ -75,18 +85,11 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
     deps.registry.get(holding.prepared?.program ?? ''),
   );
   if ('error' in verdict) logFailure(deps.log, holding, verdict);
-  const delay = delayOf(verdict);
-  if (delay !== null) deps.onDelayed(delay);
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
-/** Milliseconds until a timer of the task is due. */
-function delayOf(verdict: Verdict): number | null {
-  if (verdict.kind === 'wait') return verdict.timeout;
-  return 'delay' in verdict ? verdict.delay : null;
-}
-
-function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
+function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
+  const { task, prepared } = holding;
   const { program, step, input, callback } = prepared!;
   return {
     program,
@@ -100,7 +103,19 @@ function attemptOf({ task, prepared }: Holding, log: Logger): Attempt {
     execution: { id: task.flow, flow: task.taskId },
     step: { id: step, seq: task.taskSeq },
     log: makeTaskLog(log, task.flow, task.seq),
+    data: dataOf(holding, findSecret),
   };
+}
+
+function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
+  const { data, scope } = prepared!;
+  if (data === null || scope === undefined) return undefined;
+  return { step: data, scope, findSecret, first: isFirst(task) };
+}
+
+/** Otherwise it goes on after a failure or a wait. */
+function isFirst({ retried, checkpoint, delivered }: Holding['task']): boolean {
+  return retried === 0 && checkpoint === null && delivered === null;
 }
 
 function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
@@ -113,14 +128,25 @@ function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
   };
 }
 
-const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null, wait: null };
+const NOTHING = {
+  reason: null,
+  result: null,
+  error: null,
+  delay: null,
+  checkpoint: null,
+  wait: null,
+  chosen: null,
+};
 
 /** What the database records of a verdict. */
-function recordOf({ task: { flow, seq, attempt } }: Holding, verdict: Verdict, age: number): Ended {
-  const of = { flow, seq, attempt, age, ...NOTHING };
+function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): Ended {
+  const { flow, seq, attempt } = task;
+  const of = { flow, seq, attempt, age, ...NOTHING, wireOn: prepared?.wireOn ?? 0 };
   switch (verdict.kind) {
     case 'finished':
       return { ...of, status: 'finished', result: verdict.text };
+    case 'skipped':
+      return { ...of, status: 'ignored', reason: 'skipped' };
     case 'failed':
       return { ...of, status: 'failed', reason: 'failed', error: JSON.stringify(verdict.error) };
     case 'ignored':

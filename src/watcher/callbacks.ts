@@ -8,7 +8,7 @@ import type { Claimed } from '../sql/advance.ts';
 import { issueTokens } from '../sql/callbacks.ts';
 import type { Database } from '../sql/database.ts';
 import type { Holding } from './holdings.ts';
-import type { RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
 
 /** Of the tasks whose steps await a callback; a task keeps its token from one attempt to the next. */
 export async function issueCallbacks(

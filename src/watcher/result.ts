@@ -1,6 +1,9 @@
 // Writes a program's result as the JSON text that is stored, or says why it cannot be. Called by run.ts.
 import { DEPTH_LIMIT, isTooDeep, storableJsonText } from '../programs/storable.ts';
 
+/** Bytes of what is kept of a task: its result, its parameters. */
+export const RESULT_LIMIT = 1024 * 1024;
+
 /** JSON text, or what is wrong: `is 2.5 MiB, the limit is 1 MiB`. */
 export type Written = { text: string } | { problem: string };
 

@@ -1,16 +1,18 @@
 // Runs one claimed task: from the row's program name and parameter text to an outcome. Called by the loop.
 // Whatever a program does, `runTask` answers with an outcome and never throws.
-import type { Delivered, Outcome, TaskError } from '../dag/outcome.ts';
-import type { Json, Problem } from '../dag/vocabulary.ts';
+import type { Delivered } from '../dag/outcome.ts';
+import type { Json } from '../dag/vocabulary.ts';
 import { ProgramError } from '../programs/program-error.ts';
 import type { Callback, Context, Program, ProgramLog, Signal } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
-import { isLater } from '../programs/later.ts';
-import { isWaiting } from '../programs/wait-for.ts';
 import type { Registry } from '../programs/registry.ts';
-import { writeJson } from './result.ts';
+import type { Redact } from './redact.ts';
+import { finish, isDone, type RanOutcome, type Retriable, type StartOutcome } from './ran.ts';
+import { refuse } from './refuse.ts';
+import { RESULT_LIMIT } from './result.ts';
 import { makeStop, type Stop } from './stop.ts';
 import { describeError } from './task-error.ts';
+import type { AttemptData } from './task-data.ts';
 
 /** One attempt as claimed: what the rows say, and what the program is told. */
 export interface Attempt {
@@ -32,6 +34,12 @@ export interface Attempt {
   execution: { id: string; flow: string };
   step: { id: string; seq: string };
   log: ProgramLog;
+  /** Absent: the step has no expressions. */
+  data?: AttemptData | undefined;
+  /** Picks from what the program returned. */
+  select?: ((result: unknown, program: string) => Promise<Json>) | undefined;
+  /** Takes out the secrets that the parameters hold. */
+  redact?: Redact | undefined;
 }
 
 export interface Limits {
@@ -41,20 +49,6 @@ export interface Limits {
   resultBytes?: number;
 }
 
-/** How the attempt itself ended. A result comes also as the JSON text that was checked, so that it is written once. */
-export type RanOutcome =
-  | { kind: 'finished'; result: Json; text: string }
-  | ({ kind: 'failed'; error: TaskError } & Retriable)
-  | Extract<Outcome, { kind: 'sleep' | 'wait' }>;
-
-/** What the failure itself says of trying again. */
-interface Retriable {
-  retryable: boolean;
-  /** Milliseconds that the program asked to wait. */
-  after?: number;
-}
-
-const RESULT_LIMIT = 1024 * 1024;
 // A longer timer would overflow Node's 32 bits and fire at once; this is 24 days.
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -64,26 +58,37 @@ export async function runTask(
   attempt: Attempt,
   limits: Limits = {},
   stop: Stop = makeStop(),
-): Promise<RanOutcome> {
+): Promise<RanOutcome | StartOutcome> {
   try {
     const raw = parseParameters(attempt.parameters);
     const program = findProgram(registry, attempt);
-    const { delivered } = attempt;
+    const { delivered, select } = attempt;
     if (delivered?.error) return { kind: 'failed', error: delivered.error, retryable: true };
-    if (delivered && delivered.kind !== 'signal')
-      return finish(program, delivered.value, limits.resultBytes ?? RESULT_LIMIT);
-    const params = checkParameters(program, raw);
-    const context = makeContext(attempt, params, program, stop);
-    const result = await runWithin(
-      limits.timeout === undefined ? program.timeout : limits.timeout,
-      program,
-      context,
-      stop,
-    );
-    return finish(program, result, limits.resultBytes ?? RESULT_LIMIT);
+    const result =
+      delivered && delivered.kind !== 'signal'
+        ? delivered.value
+        : await runProgram(program, raw, attempt, limits, stop);
+    const chosen = select && isDone(result) ? await select(result, program.name) : result;
+    return finish(program, chosen, attempt.redact, limits.resultBytes ?? RESULT_LIMIT);
   } catch (thrown) {
-    return { kind: 'failed', error: describeError(thrown), ...readRetriable(thrown) };
+    return {
+      kind: 'failed',
+      error: describeError(thrown, attempt.redact),
+      ...readRetriable(thrown),
+    };
   }
+}
+
+async function runProgram(
+  program: Program,
+  raw: unknown,
+  attempt: Attempt,
+  limits: Limits,
+  stop: Stop,
+): Promise<unknown> {
+  const params = checkParameters(program, raw, attempt.redact);
+  const time = limits.timeout === undefined ? program.timeout : limits.timeout;
+  return runWithin(time, program, makeContext(attempt, params, program, stop), stop);
 }
 
 function parseParameters(text: string): unknown {
@@ -108,8 +113,9 @@ function findProgram(registry: Registry, { program: name, execution, step }: Att
   return program;
 }
 
-function checkParameters(program: Program, raw: unknown): unknown {
-  const read = readParameters(program, raw);
+function checkParameters(program: Program, raw: unknown, redact: Redact | undefined): unknown {
+  // A value that is cut short could not be told from anything else.
+  const read = readParameters(program, raw, { showValues: redact === undefined });
   if (read.ok) return read.params;
   const problems = read.problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
   throw refuse('InvalidParametersError', `${program.name} cannot run: ${problems}`, read.problems);
@@ -165,36 +171,8 @@ function timedOut(program: Program, timeout: number): Error {
   return refuse('TimeoutError', `${program.name} did not end within ${timeout} ms`);
 }
 
-function finish(program: Program, result: unknown, limit: number): RanOutcome {
-  if (isLater(result))
-    return {
-      kind: 'sleep',
-      delay: result.delay,
-      checkpoint: storableCheckpoint(program, result.checkpoint, limit),
-    };
-  if (isWaiting(result)) {
-    const { wait, timeout } = result;
-    return {
-      kind: 'wait',
-      wait,
-      timeout,
-      checkpoint: storableCheckpoint(program, result.checkpoint, limit),
-    };
-  }
-  const written = writeJson(result, limit);
-  if ('problem' in written) throw refuse('ResultError', `the result of ${program.name} ${written.problem}`);
-  return { kind: 'finished', result: (result ?? null) as Json, text: written.text };
-}
-
 function readSignal({ value = null, by = null, comment = null, at, timedOut = false }: Delivered): Signal {
   return { value, by, comment, at: at ?? null, timedOut };
-}
-
-function storableCheckpoint(program: Program, checkpoint: unknown, limit: number): Json {
-  const written = writeJson(checkpoint, limit);
-  if ('problem' in written)
-    throw refuse('ResultError', `the checkpoint of ${program.name} ${written.problem}`);
-  return JSON.parse(written.text) as Json;
 }
 
 function readRetriable(thrown: unknown): Retriable {
@@ -203,15 +181,4 @@ function readRetriable(thrown: unknown): Retriable {
     delay?: number;
   };
   return { retryable: retryable !== false, ...(typeof delay === 'number' ? { after: delay } : {}) };
-}
-
-// The engine's own refusals: where in the engine they were raised helps nobody, so they carry no stack.
-function refuse(name: string, message: string, problems?: Problem[]): Error {
-  const details = problems
-    ? { problems: problems.map(({ path, message }) => ({ path, message })) }
-    : undefined;
-  const error = new ProgramError(message, details ? { name, details } : { name });
-  delete error.stack;
-  // Only a time-out may go better the next time.
-  return Object.assign(error, { retryable: name === 'TimeoutError' });
 }

@@ -3,7 +3,10 @@
 import type { TaskError } from '../dag/outcome.ts';
 import type { Json } from '../dag/vocabulary.ts';
 import { shorten, storableText } from '../programs/storable.ts';
+import type { Redact } from './redact.ts';
 import { writeJson } from './result.ts';
+
+type Fit = (text: string, limit: number) => string;
 
 const NAME_LIMIT = 200;
 const MESSAGE_LIMIT = 4000;
@@ -11,28 +14,34 @@ const STACK_LIMIT = 8000;
 const DETAILS_LIMIT = 16 * 1024;
 const CAUSES_LIMIT = 4;
 
-/** The stored form of a thrown value: texts shortened, details kept when they are JSON of at most 16 KiB. */
-export function describeError(thrown: unknown): TaskError {
+/** The stored form of a thrown value: texts shortened, details kept when they are JSON of at most 16 KiB. `redact` sees them before. */
+export function describeError(thrown: unknown, redact?: Redact): TaskError {
+  const fit: Fit = (text, limit) =>
+    storableText(shorten(redact === undefined ? text : redact.text(text), limit));
   try {
-    return describe(thrown);
+    const described = describe(thrown, fit);
+    const { details } = described;
+    return redact === undefined || details === undefined
+      ? described
+      : { ...described, details: redact.json(details) };
   } catch {
     return { name: 'ProgramError', message: 'the program threw a value that cannot be read' };
   }
 }
 
-function describe(thrown: unknown): TaskError {
-  if (!isObject(thrown)) return { name: 'ProgramError', message: describePrimitive(thrown) };
+function describe(thrown: unknown, fit: Fit): TaskError {
+  if (!isObject(thrown)) return { name: 'ProgramError', message: describePrimitive(thrown, fit) };
   const stack = readText(thrown, 'stack');
   const details = readDetails(thrown);
   return {
     name: fit(nameOf(thrown), NAME_LIMIT),
-    message: fit(messageOf(thrown), MESSAGE_LIMIT),
+    message: fit(messageOf(thrown, fit), MESSAGE_LIMIT),
     ...(details === undefined ? {} : { details }),
     ...(stack === undefined ? {} : { stack: fit(stack, STACK_LIMIT) }),
   };
 }
 
-function describePrimitive(thrown: unknown): string {
+function describePrimitive(thrown: unknown, fit: Fit): string {
   if (typeof thrown === 'string')
     return thrown === '' ? 'the program threw an empty text' : fit(thrown, MESSAGE_LIMIT);
   return fit(
@@ -47,9 +56,9 @@ function nameOf(thrown: object): string {
   return name === '' || name === 'Error' ? 'ProgramError' : name;
 }
 
-function messageOf(thrown: object): string {
+function messageOf(thrown: object, fit: Fit): string {
   const message = readText(thrown, 'message') || readText(thrown, 'code') || describeObject(thrown);
-  const causes = causesOf(thrown).filter((cause) => !message.includes(cause));
+  const causes = causesOf(thrown, fit).filter((cause) => !message.includes(cause));
   return [message, ...causes].join('; caused by: ');
 }
 
@@ -59,13 +68,13 @@ function describeObject(thrown: object): string {
   return `the program threw ${'text' in written ? written.text : 'an object that cannot be shown'}`;
 }
 
-function causesOf(thrown: object): string[] {
+function causesOf(thrown: object, fit: Fit): string[] {
   const causes: string[] = [];
   let cause = read(thrown, 'cause');
   while (cause !== undefined && cause !== null && causes.length < CAUSES_LIMIT) {
     const text = isObject(cause)
       ? readText(cause, 'message') || readText(cause, 'code')
-      : describePrimitive(cause);
+      : describePrimitive(cause, fit);
     if (text) causes.push(text);
     cause = isObject(cause) ? read(cause, 'cause') : undefined;
   }
@@ -92,10 +101,6 @@ function read(from: object, key: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function fit(text: string, limit: number): string {
-  return storableText(shorten(text, limit));
 }
 
 function isObject(value: unknown): value is object {

@@ -16,7 +16,7 @@ import type { Logger } from '../log.ts';
 import type { Ended } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
 import { readEndedExecutions, type EndedExecution } from '../sql/traces.ts';
-import type { runTask } from './run.ts';
+import type { RunAttempt } from './run-attempt.ts';
 
 /** The tracer of the SDK that this process has registered; undefined: it has none. */
 export function findTracer(release: string): Tracer | undefined {
@@ -41,7 +41,7 @@ function contextOf(execution: string): Context {
 }
 
 /** The same function, with a span around each attempt that is the active one for what the program does. */
-export function traceTasks(tracer: Tracer, run: typeof runTask): typeof runTask {
+export function traceTasks(tracer: Tracer, run: RunAttempt): RunAttempt {
   return async (registry, attempt, limits, stop) => {
     const parent = contextOf(attempt.execution.id);
     const attributes = {
@@ -74,7 +74,7 @@ export function traceTasks(tracer: Tracer, run: typeof runTask): typeof runTask 
 /** Returns what writes a span for each execution that ended with one of these attempts. */
 export function traceExecutions(tracer: Tracer, db: Database, log: Logger): (ended: Ended[]) => void {
   return (ended) => {
-    const last = ended.filter(({ status }) => status !== 'waiting');
+    const last = ended.filter(({ status }) => status !== 'waiting' && status !== 'outside');
     if (last.length === 0) return;
     readEndedExecutions(db, last)
       .then((executions) => executions.forEach((execution) => writeSpan(tracer, execution)))

@@ -39,6 +39,8 @@ export interface TurnDeps {
   /** Wakes the loop to look for ready tasks. */
   wake: () => void;
   beginNext: () => void;
+  /** A task waits for a time, in milliseconds from now. */
+  onDelayed: (delay: number) => void;
   log: Logger;
   /** Told of every turn, for metrics. */
   onTurn?: OnTurn | undefined;
@@ -81,6 +83,8 @@ export async function makeTurn(deps: TurnDeps, state: TurnState, purpose: Purpos
   const answer = await send(deps, state, call, collected);
   const now = performance.now();
   deps.onTurn?.(call, answer, now - began);
+  // Not before they are recorded: until then there is nothing that could be due.
+  for (const { delay } of call.ended) if (delay !== null) deps.onDelayed(delay);
   // Declared dead meanwhile: what the call brought in is for a rescue.
   if (call.watcher !== deps.membership.id) return false;
   const drained = deps.position.learn({ ...call, began, now }, answer);

@@ -5,7 +5,8 @@ import { nextRetry, readRetryPolicy } from '../dag/retry.ts';
 import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import type { Program } from '../programs/program.ts';
 import type { Claimed } from '../sql/advance.ts';
-import type { Limits, RanOutcome } from './run.ts';
+import type { RanOutcome } from './ran.ts';
+import type { Limits } from './run.ts';
 
 /** What is recorded. */
 export type Verdict = Exclude<Outcome, { kind: 'finished' }> | Extract<RanOutcome, { kind: 'finished' }>;

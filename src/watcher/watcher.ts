@@ -9,15 +9,16 @@ import type { WatcherRecord } from '../sql/leases.ts';
 import { keepListening } from '../sql/ears.ts';
 import type { Hint } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
-import { DISOWNED, makeBegin } from './begin.ts';
+import { DISOWNED, type FindSecret, makeBegin } from './begin.ts';
 import { watchForCancels } from './cancel.ts';
+import type { StartExecution } from './children.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
-import { runTask } from './run.ts';
+import { runAttempt, type RunAttempt } from './run-attempt.ts';
 import { makeTimekeeper } from './timekeeper.ts';
 import { findTracer, traceExecutions, traceTasks } from './trace.ts';
 import type { OnTurn } from './turn.ts';
@@ -43,8 +44,12 @@ export interface WatcherOptions {
   release: string;
   /** Address under which others reach the register server. */
   publicUrl?: string;
+  /** Starts what `flow.execute` asks for; absent: it fails. */
+  startExecution?: StartExecution;
   /** Told of every turn of the loop, for metrics. */
   onTurn?: OnTurn;
+  /** What expressions in parameters may ask for; default: there are none. */
+  findSecret?: FindSecret;
 }
 
 /** How a watcher stands. */
@@ -129,19 +134,8 @@ function lookAt({ holdings, membership }: ReturnType<typeof makeParts>, workers:
 
 /** The pieces that share what the watcher holds. */
 function makeParts(options: WatcherOptions) {
-  const { db, log, registry, workers, pool, pollInterval } = options;
-  const shared = {
-    db,
-    log,
-    registry,
-    workers,
-    pool,
-    pollInterval,
-    holdings: makeHoldings(),
-    ahead: makeAhead(),
-    waker: makeWaker(),
-    ...addTraces(options),
-  };
+  const { db, log, pool } = options;
+  const shared = { ...pickShared(options), ...addTraces(options) };
   const { holdings } = shared;
   const closing = { closed: false };
   const wake = () => loop.wake();
@@ -153,13 +147,14 @@ function makeParts(options: WatcherOptions) {
     if (ready === pool) wake();
   };
   const timekeeper = makeTimekeeper({ ...shared, onReady });
+  const onDelayed = (delay: number) => timekeeper.expect(delay);
   const beginNext = makeBegin({
     ...shared,
+    findSecret: options.findSecret ?? (() => undefined),
     isClosed: () => closing.closed,
-    onDelayed: (delay) => timekeeper.expect(delay),
   });
-  const prepare = makePrepare(db, registry, `${options.publicUrl ?? ''}/tasks`);
-  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext });
+  const prepare = makePrepare(db, options.registry, `${options.publicUrl ?? ''}/tasks`);
+  const loop = makeLoop({ ...shared, membership, position, prepare, hinter, beginNext, onDelayed });
   const close = () => {
     closing.closed = true;
     timekeeper.stop();
@@ -167,13 +162,30 @@ function makeParts(options: WatcherOptions) {
   return { timekeeper, holdings, position, membership, loop, close };
 }
 
+/** What several pieces are made of. */
+function pickShared(options: WatcherOptions) {
+  const { db, log, registry, workers, pool, pollInterval, startExecution } = options;
+  return {
+    db,
+    log,
+    registry,
+    workers,
+    pool,
+    pollInterval,
+    startExecution,
+    holdings: makeHoldings(),
+    ahead: makeAhead(),
+    waker: makeWaker(),
+  };
+}
+
 /** Whether an SDK is registered is asked once: without one, tasks run as if there were no traces. */
-function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: typeof runTask; onTurn?: OnTurn } {
+function addTraces({ release, db, log, onTurn }: WatcherOptions): { run: RunAttempt; onTurn?: OnTurn } {
   const tracer = findTracer(release);
-  if (tracer === undefined) return { run: runTask, ...(onTurn ? { onTurn } : {}) };
+  if (tracer === undefined) return { run: runAttempt, ...(onTurn ? { onTurn } : {}) };
   const trace = traceExecutions(tracer, db, log);
   return {
-    run: traceTasks(tracer, runTask),
+    run: traceTasks(tracer, runAttempt),
     onTurn(call, answer, ms) {
       onTurn?.(call, answer, ms);
       trace(call.ended);

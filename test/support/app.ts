@@ -42,6 +42,16 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       versions: refuseAll,
     },
     flowRepository: { list: refuseAll, read: refuseAll, create: refuseAll, patch: refuseAll },
+    lifeCycle: { start: refuseAll, stop: refuseAll },
+    components: {
+      list: refuseAll,
+      read: refuseAll,
+      create: refuseAll,
+      patch: refuseAll,
+      delete: refuseAll,
+      start: refuseAll,
+      stop: refuseAll,
+    },
     control: {
       pause: verb('pause'),
       resume: verb('resume'),

@@ -120,6 +120,7 @@ function change(
 ): void {
   const row = rows.get(seq)!;
   const { status: before } = row;
+  if (row.status !== status || row.reason !== reason) row.chosen = null;
   Object.assign(row, { status, reason, timed: false });
   delete row.wait;
   if (status === ExecStatus.wait) books.get(seq)!.retried = 0;

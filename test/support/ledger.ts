@@ -6,7 +6,7 @@ import {
   listRunnable,
   type ModelTask,
   settleDown,
-  spreadSkips,
+  spread,
   type TaskState,
 } from './model.ts';
 
@@ -20,6 +20,8 @@ export interface Books {
 export interface ModelExecution {
   id: string;
   plan: ModelTask[];
+  /** Of each task as it was planned: whose ends wire the whole execution. */
+  wireOn: Map<number, number>;
   rows: Map<number, TaskState>;
   books: Map<number, Books>;
   /** Of a flow with `max_running`: 0 waits for a place, 1 has one, 2 gave it back; null: no limit. */
@@ -90,7 +92,7 @@ function dropTimers({ plan, rows }: ModelExecution): void {
 export function settleAll({ executions }: Ledger): void {
   for (const execution of executions) {
     execution.rows = new Map(
-      [...(execution.paused ? spreadSkips : settleDown)(execution.plan, execution.rows)].map(([seq, row]) => [
+      [...(execution.paused ? spread : settleDown)(execution.plan, execution.rows)].map(([seq, row]) => [
         seq,
         { ...row },
       ]),

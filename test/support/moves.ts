@@ -1,7 +1,7 @@
 // What may happen to executions while they run, as data: random scripts of it for the model test.
 import * as fc from 'fast-check';
 import type { Step } from '../../src/dag/vocabulary.ts';
-import { randomGraphs } from './steps.ts';
+import { randomGraphs, randomJoinGraphs } from './steps.ts';
 
 /** Numbers without a range pick from what there is at that moment. */
 export type Edit =
@@ -14,8 +14,8 @@ export type Edit =
 /** One watcher's part in a call: which of its tasks ended, how, and what it asks for. */
 export interface Turn {
   watcher: number;
-  /** One entry a held task, in order: finished, failed, to be tried again, still running, or waiting for a signal of that name. */
-  outcomes: ('finished' | 'failed' | 'retry' | 'running' | SignalName)[];
+  /** One entry a held task, in order. */
+  outcomes: Ending[];
   slots: number;
   want: number;
   urgent: number;
@@ -24,6 +24,18 @@ export interface Turn {
   /** The call commits, but its answer never arrives. */
   lost: boolean;
 }
+
+/** How an attempt ends; goto: caught, and one of the dependants goes on; a signal's name: it waits for that. */
+export type Ending =
+  | 'finished'
+  | 'failed'
+  | 'retry'
+  | 'running'
+  | 'allowed_failure'
+  | 'skipped'
+  | 'caught'
+  | 'goto'
+  | SignalName;
 
 export type Move =
   | { kind: 'advance'; turns: Turn[] }
@@ -54,7 +66,10 @@ export interface Script {
 export function randomScripts(): fc.Arbitrary<Script> {
   return fc.record({
     graphs: fc.array(
-      randomGraphs(8).map(({ steps }) => steps),
+      fc.oneof(
+        randomGraphs(8).map(({ steps }) => steps),
+        randomJoinGraphs(8),
+      ),
       { minLength: 1, maxLength: 2 },
     ),
     limited: randomGraphs(3).map(({ steps }) => steps),
@@ -98,20 +113,7 @@ function randomControl(): fc.Arbitrary<Move> {
 function randomTurns(): fc.Arbitrary<Turn[]> {
   const turn = fc.record({
     watcher: fc.nat(2),
-    outcomes: fc.array(
-      fc.constantFrom(
-        'finished',
-        'finished',
-        'finished',
-        'finished',
-        'failed',
-        'retry',
-        'running',
-        'go',
-        'late',
-      ),
-      { minLength: 8, maxLength: 8 },
-    ),
+    outcomes: fc.array(randomEndings(), { minLength: 8, maxLength: 8 }),
     slots: fc.integer({ min: 0, max: 6 }),
     want: fc.integer({ min: 0, max: 8 }),
     urgent: fc.constantFrom(-20, 0, 19),
@@ -119,6 +121,18 @@ function randomTurns(): fc.Arbitrary<Turn[]> {
     lost: fc.nat(9).map((n) => n === 0),
   });
   return fc.uniqueArray(turn, { selector: ({ watcher }) => watcher, minLength: 1, maxLength: 3 });
+}
+
+function randomEndings(): fc.Arbitrary<Ending> {
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.constant<Ending>('finished') },
+    { weight: 3, arbitrary: fc.constant<Ending>('failed') },
+    { weight: 3, arbitrary: fc.constantFrom<Ending>('go', 'late') },
+    {
+      weight: 5,
+      arbitrary: fc.constantFrom<Ending>('retry', 'running', 'allowed_failure', 'skipped', 'caught', 'goto'),
+    },
+  );
 }
 
 function randomReturns(): fc.Arbitrary<Move> {
@@ -161,6 +175,8 @@ function randomReasons(): fc.Arbitrary<SetWithoutPick> {
   return fc.constantFrom<SetWithoutPick>(
     { kind: 'set', status: 9, reason: 'aborted' },
     { kind: 'set', status: 9, reason: 'skipped' },
+    { kind: 'set', status: 9, reason: 'handled' },
+    { kind: 'set', status: 9, reason: 'not_selected' },
     { kind: 'set', status: 2, reason: 'failed' },
     { kind: 'set', status: 2, reason: 'signal' },
     { kind: 'set', status: 0, params: true },

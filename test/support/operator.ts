@@ -54,13 +54,14 @@ async function editOne(client: PoolClient, executions: ModelExecution[], edit: E
 function setRow(row: TaskState, books: Books, edit: Extract<Edit, { kind: 'set' }>): void {
   const given = edit.reason !== undefined && edit.reason !== row.reason;
   if (edit.status === row.status) {
-    if (given) row.reason = edit.reason!;
+    if (given) Object.assign(row, { reason: edit.reason!, chosen: null });
     return;
   }
   const stopped = edit.status === ExecStatus.suspend || edit.status === ExecStatus.ignore;
   row.reason = given ? edit.reason! : stopped ? 'operator' : null;
   row.status = edit.status === ExecStatus.running ? ExecStatus.wait : edit.status;
   row.timed = false;
+  row.chosen = null;
   delete row.wait;
   books.watcher = null;
   if (row.status === ExecStatus.wait) Object.assign(books, { lost: 0, retried: 0 });
@@ -79,6 +80,8 @@ async function insertRow(
   plan.splice(0, plan.length, ...plan.filter(({ execSeq }) => execSeq !== seq), {
     execSeq: seq,
     depends: depends === -1 ? [] : [depends],
+    edges: null,
+    need: null,
   });
   const stopped = edit.status === ExecStatus.suspend || edit.status === ExecStatus.ignore;
   rows.set(seq, {

@@ -120,7 +120,16 @@ function everything(watcher: number, pool: string): AdvanceCall {
   };
 }
 
-const NOTHING = { reason: null, result: null, error: null, delay: null, checkpoint: null, wait: null };
+const NOTHING = {
+  reason: null,
+  result: null,
+  error: null,
+  delay: null,
+  checkpoint: null,
+  wait: null,
+  chosen: null,
+  wireOn: 0,
+};
 
 /** The attempt ended well. */
 export function finished({ flow, seq, attempt }: Claimed, result: string | null = null): Ended {

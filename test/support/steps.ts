@@ -1,7 +1,7 @@
 // Builds steps for tests: one by hand, or random graphs for properties.
 
 import * as fc from 'fast-check';
-import type { Step } from '../../src/dag/vocabulary.ts';
+import type { Json, Step } from '../../src/dag/vocabulary.ts';
 
 /** A step that runs `empty`; a root unless the rest says otherwise. */
 export function makeStep(rest: Partial<Step> = {}): Step {
@@ -40,6 +40,47 @@ export function randomGraphs(most = 14): fc.Arbitrary<RandomGraph> {
     .integer({ min: 1, max: most })
     .chain((size) => fc.tuple(shuffled(size), fc.array(fc.boolean(), bits(size)), choices(size)))
     .map(([ranks, present, spellings]) => spellGraph(ranks, listEdges(ranks, present), spellings));
+}
+
+type Kind = 'succeeded' | 'failed' | 'always' | 'goto' | undefined;
+
+/** Valid definitions in which edges of all kinds meet in joins of all kinds. */
+export function randomJoinGraphs(most: number): fc.Arbitrary<Step[]> {
+  return randomGraphs(most).chain(({ steps, edges }) =>
+    fc
+      .tuple(
+        fc.array(
+          fc.constantFrom<Kind>(undefined, undefined, 'succeeded', 'failed', 'failed', 'always', 'goto'),
+          {
+            minLength: edges.length,
+            maxLength: edges.length,
+          },
+        ),
+        fc.array(fc.constantFrom<Json>('all', 'all', 'any', 'allDone', { n: 2 }), {
+          minLength: steps.length,
+          maxLength: steps.length,
+        }),
+      )
+      .map(([kinds, joins]) => steps.map((_, at) => spellJoin(at, edges, kinds, joins[at]!))),
+  );
+}
+
+function spellJoin(at: number, edges: Edge[], kinds: Kind[], join: Json): Step {
+  const into = edges.flatMap(([from, to], edge) =>
+    to === at ? [{ name: `s${from}`, kind: kinds[edge] }] : [],
+  );
+  const named = into.filter(({ kind }) => kind !== 'goto');
+  const own = named.flatMap(({ name, kind }) => (kind === undefined ? [] : [[name, kind] as const]));
+  const gotos = edges.flatMap(([from, to], edge) =>
+    from === at && kinds[edge] === 'goto' ? [{ goto: `s${to}` }] : [],
+  );
+  const possible = typeof join === 'string' ? into.length > 0 : into.length > 1;
+  return makeStep({
+    seq: `${at + 1}`,
+    id: `s${at}`,
+    after: named.map(({ name }) => name),
+    options: { join: possible ? join : 'all', edges: Object.fromEntries(own), catch: gotos },
+  });
 }
 
 /** Every order of 0..size-1. */

@@ -17,7 +17,7 @@ import {
 } from './ledger.ts';
 import { countWaitingOn } from './model.ts';
 import { controlBoth } from './controller.ts';
-import type { Move, Script, Turn } from './moves.ts';
+import type { Ending, Move, Script, Turn } from './moves.ts';
 import { beginWaits, signalBoth, timeOutAll } from './signals.ts';
 import { editByHand } from './operator.ts';
 import {
@@ -69,7 +69,8 @@ async function beginExecution(
 ): Promise<ModelExecution> {
   return {
     id: await registerOne(db, planned),
-    plan: planned.plan.map(({ execSeq, depends }) => ({ execSeq, depends })),
+    plan: planned.plan.map(({ execSeq, depends, edges, need }) => ({ execSeq, depends, edges, need })),
+    wireOn: new Map(planned.plan.map(({ execSeq, wireOn }) => [execSeq, wireOn])),
     rows: new Map(planned.plan.map(({ execSeq }) => [execSeq, { status: ExecStatus.wait, reason: null }])),
     books: new Map(planned.plan.map(({ execSeq }) => [execSeq, blank()])),
     place,
@@ -155,7 +156,7 @@ async function advanceTogether(world: World, turns: Turn[]): Promise<string[]> {
   const calls = parts.map(([hand, turn]) => ({
     hand,
     turn,
-    ended: endTasks(hand, turn, parts.length === 1),
+    ended: endTasks(world, hand, turn, parts.length === 1),
   }));
   const answers = await Promise.all(calls.map(({ hand, turn, ended }) => callUntilDone(hand, turn, ended)));
   for (const [at, { hand, ended }] of calls.entries())
@@ -188,20 +189,47 @@ async function callUntilDone(hand: Hand, { slots, want, urgent, head }: Turn, en
 /**
  * Those of the watcher's tasks that end with this call, and those of which it does not know whether they did. Of calls at once none
  * retries or waits: whether a task whose predecessor ends meanwhile waits for a time as well, and who of two gets a
- * signal, depends on who comes first.
+ * signal, depends on who comes first. Nor is anything skipped or handled by them, since what follows from both depends on that too.
  */
-function endTasks(hand: Hand, { outcomes }: Turn, alone: boolean): Ended[] {
+function endTasks(world: World, hand: Hand, { outcomes }: Turn, alone: boolean): Ended[] {
   const ended = [...hand.pending];
   hand.held = hand.held.filter((task, at) => {
     const outcome = outcomes[at] ?? 'finished';
-    const waits = outcome === 'go' || outcome === 'late';
-    if (outcome === 'finished' || ((outcome === 'retry' || waits) && !alone)) ended.push(finished(task));
-    if (waits && alone) ended.push(awaiting(task, outcome, outcome === 'late'));
-    if (outcome === 'retry' && alone) ended.push(toBeRetried(task));
-    if (outcome === 'failed') ended.push(failed(task));
-    return outcome === 'running';
+    const execution = world.executions.find(({ id }) => id === task.flow)!;
+    const wireOn = execution.wireOn.get(Number(task.seq)) ?? 0;
+    const plain = outcome === 'finished' || (outcome === 'failed' && wireOn === 0);
+    if (outcome === 'running') return true;
+    ended.push({ ...endTask(execution, task, alone || plain ? outcome : 'finished'), wireOn });
+    return false;
   });
   return ended;
+}
+
+function endTask({ plan }: ModelExecution, task: Claimed, ending: Ending): Ended {
+  const target = plan.find(({ depends }) => depends.includes(Number(task.seq)));
+  switch (ending) {
+    case 'failed':
+      return failed(task);
+    case 'retry':
+      return toBeRetried(task);
+    case 'go':
+    case 'late':
+      return awaiting(task, ending, ending === 'late');
+    case 'allowed_failure':
+    case 'skipped':
+    case 'caught':
+      return { ...failed(task), status: 'ignored', reason: ending };
+    case 'goto':
+      return {
+        ...failed(task),
+        status: 'ignored',
+        reason: 'caught',
+        chosen: target ? [`${target.execSeq}`] : [],
+      };
+    case 'finished':
+    case 'running':
+      return finished(task);
+  }
 }
 
 const TARGETS = {
@@ -230,13 +258,14 @@ function settle(
 ): string[] {
   const expected: string[] = [];
   const timed = ended.filter((task) => task.status === 'waiting' && mayWaitForTime(world, task));
-  for (const { flow, seq, attempt, status, reason } of ended) {
+  for (const { flow, seq, attempt, status, reason, chosen } of ended) {
     const target = TARGETS[status];
     const { row, books } = rowOf(world, flow, seq);
     const ours = books?.watcher === hand.watcher.id && books.attempt === attempt;
     if (row && ours && row.status === ExecStatus.running) {
       row.status = target;
-      row.reason = status === 'failed' || status === 'outside' ? reason : null;
+      row.reason = status === 'waiting' ? null : reason;
+      row.chosen = chosen?.map(Number) ?? null;
       if (status === 'waiting') books.retried += 1;
     } else if (!row || !ours || row.status !== target) expected.push(`${flow}/${seq}`);
   }

@@ -1,7 +1,7 @@
 // Shapes of what the repository of flows takes and answers, and how its lists are asked for. Called by flow-repository.ts and life-cycle.ts.
 import { type Static, Type } from 'typebox';
 import type { FlowOrder, FlowPage } from '../../registrar/repository/repository.ts';
-import { ErrorItems } from '../schemas.ts';
+import { UmbelError } from '../../errors.ts';
 
 const AnyObject = Type.Unsafe<object>({ type: 'object', additionalProperties: true });
 const Warnings = Type.Array(Type.Object({ path: Type.String(), message: Type.String() }));
@@ -21,7 +21,6 @@ export const FlowList = Type.Object({
     totalPages: Type.Integer(),
   }),
 });
-export const Failed = Type.Object({ id: Type.Optional(Type.String()), errors: ErrorItems });
 
 /** For the documentation; the registrar judges it. */
 export const FlowGraph = Type.Unsafe<unknown>({
@@ -122,4 +121,10 @@ export function readPage(query: Static<typeof ListQuery>): { page: number; size:
     limit: size,
   };
   return { page, size, request };
+}
+
+/** Errors: `BODY_INVALID`. */
+export function requireList(body: unknown): unknown[] {
+  if (Array.isArray(body)) return body;
+  throw new UmbelError('BODY_INVALID', { problems: [{ path: '', message: 'must be a list' }] });
 }

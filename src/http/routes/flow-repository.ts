@@ -14,6 +14,7 @@ import {
   OneFlow,
   FlowList,
   readPage,
+  requireList,
   ListQuery,
 } from './flow-repository-schemas.ts';
 import { describe, FAILED, judgeBodyLater } from './flow-schemas.ts';
@@ -95,12 +96,6 @@ function addOne(app: App, { flowRepository }: Deps): void {
     },
     async ({ caller, params, body }) => answerOne(await flowRepository.patch(caller, params.flow, body)),
   );
-}
-
-/** Errors: `BODY_INVALID`. */
-export function requireList(body: unknown): unknown[] {
-  if (Array.isArray(body)) return body;
-  throw new UmbelError('BODY_INVALID', { problems: [{ path: '', message: 'must be a list' }] });
 }
 
 function answerOne({ flow, warnings }: Written): object {

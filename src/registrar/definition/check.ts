@@ -1,9 +1,11 @@
 // The one validator of definitions: shape, what this version runs, and the graph, everything at once.
 // Called for what the API and YAML bring (checkFlow) and for what the rows say when they are registered (checkStored).
+import { readCatches } from '../../dag/catch.ts';
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
 import { findCronProblem, findTimezoneProblem } from './cron.ts';
+import { findExpressionProblems } from './expressions.ts';
 import { Flow, FlowSettings, STEP_COLUMNS, Step as StepSchema, StepOptions } from './schema.ts';
 import { findShapeProblems } from './shape.ts';
 import { findUnsupported } from './supported.ts';
@@ -21,7 +23,8 @@ const RESERVED_FLOWS = ['bulk', 'multiple'];
 /** Judges a flow as people write it. */
 export function checkFlow(value: unknown): Checked {
   const steps = listSteps(value);
-  const graph = findProblems(steps.map(toLenientRow));
+  const rows = steps.map(toLenientRow);
+  const graph = findProblems(rows);
   const missing = findMissing(steps);
   return {
     problems: [
@@ -32,6 +35,7 @@ export function checkFlow(value: unknown): Checked {
       ...steps.flatMap((step, at) => refuseDots(asObject(step)['id'], `steps[${at}].id`)),
       ...steps.flatMap((step, at) => findUnsupported(step, StepSchema, 'steps', `steps[${at}]`)),
       ...graph.filter(({ path }) => !missing.has(path)),
+      ...findExpressionProblems(rows),
     ],
     missing: graph.filter(({ path }) => missing.has(path)),
   };
@@ -44,6 +48,7 @@ export function checkStored(steps: readonly Step[], settings: JsonObject | null)
     ...findUnsupported(settings, FlowSettings, '', ''),
     ...steps.flatMap(({ options }, at) => checkOptions(options, `steps[${at}]`)),
     ...findProblems(steps),
+    ...findExpressionProblems(steps),
   ];
 }
 
@@ -89,15 +94,15 @@ function listSteps(value: unknown): unknown[] {
 
 /** What the graph needs of a step, however wrong the rest of it is. */
 function toLenientRow(value: unknown, at: number): Step {
-  const { id, program, priority, after, before } = asObject(value);
+  const { id, program, priority, after, before, params, ...options } = asObject(value);
   return {
     seq: `${at + 1}`,
     id: isName(id) ? id : null,
     program: isName(program) ? program : 'empty',
     priority: typeof priority === 'number' && Math.abs(priority) < 20 ? priority : 0,
     pool: null,
-    params: {},
-    options: null,
+    params: asObject(params) as JsonObject,
+    options: options as JsonObject,
     dependsSeq: null,
     after: listNames(after),
     before: listNames(before),
@@ -108,9 +113,15 @@ function toLenientRow(value: unknown, at: number): Step {
 function findMissing(steps: unknown[]): ReadonlySet<string> {
   const rows = steps.map(toLenientRow);
   const known = new Set([ALL, ...rows.map(nameOf)]);
-  const paths = rows.flatMap(({ after, before }, at) => [
+  const paths = rows.flatMap(({ after, before, options }, at) => [
     ...listUnknown(after, known, `steps[${at}].after`),
     ...listUnknown(before, known, `steps[${at}].before`),
+    ...Object.keys(asObject(options?.['edges'])).flatMap((name) =>
+      known.has(name) ? [] : [`steps[${at}].edges.${name}`],
+    ),
+    ...readCatches(options).flatMap(({ goto }, entry) =>
+      goto === null || known.has(goto) ? [] : [`steps[${at}].catch[${entry}].goto`],
+    ),
   ]);
   return new Set(paths);
 }

@@ -10,7 +10,7 @@ const Params = Type.Unsafe<JsonObject>({
   type: 'object',
   description: 'parameters of the program, any JSON',
 });
-const Duration = Type.Unsafe<number | string>({
+export const Duration = Type.Unsafe<number | string>({
   anyOf: [
     { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
     { type: 'string', pattern: '^(\\d{1,8}(s|m|h|d)|\\d{1,12}(ms)?)$' },

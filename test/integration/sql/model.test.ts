@@ -63,7 +63,7 @@ function expectTasks({ executions }: World) {
     .flatMap((execution) => {
       const { id, plan, rows, books } = execution;
       const runnable = listClaimable(execution);
-      return [...rows].map(([seq, { status, reason, hold, timed, wait }]) => ({
+      return [...rows].map(([seq, { status, reason, hold, timed, wait, chosen }]) => ({
         flow: id,
         seq,
         status,
@@ -71,6 +71,7 @@ function expectTasks({ executions }: World) {
         hold: hold ?? false,
         timed: timed ?? false,
         waits: wait ? [wait.name, wait.timed] : null,
+        chosen: chosen ?? null,
         ready: runnable.includes(seq),
         waitingOn: countWaitingOn(
           plan.find(({ execSeq }) => execSeq === seq)!,
@@ -85,7 +86,7 @@ function expectTasks({ executions }: World) {
 async function readTasks({ db }: World) {
   const { rows } = await db.pool.query(
     `select task_flow_id flow, task_exec_seq::int seq, exec_status::int status, reason, hold, ready, waiting_on "waitingOn",
-            attempt, lost, retried, watcher_id watcher, exists (select from kr_timer k where k.task_flow_id = kr_task_stat.task_flow_id
+            chosen::int[], attempt, lost, retried, watcher_id watcher, exists (select from kr_timer k where k.task_flow_id = kr_task_stat.task_flow_id
               and k.task_exec_seq = kr_task_stat.task_exec_seq and k.kind <> 'wait') timed,
             (select json_build_array(w.name, exists (select from kr_timer k where k.task_flow_id = w.task_flow_id and k.task_exec_seq = w.task_exec_seq
                and k.kind = 'wait')) from kr_wait w where w.task_flow_id = kr_task_stat.task_flow_id and w.task_exec_seq = kr_task_stat.task_exec_seq) waits

@@ -28,7 +28,10 @@ test('a task carries everything that running the step takes', () => {
     params: { url: 'http://localhost' },
     options: { retry: 2 },
     depends: [1],
+    edges: null,
+    need: null,
     releases: [],
+    wireOn: 0,
     waitingOn: 1,
     live: 1,
   });

@@ -338,3 +338,42 @@ function summarize(steps: Step[]) {
     });
   return { cycles: cycles.length, others: others.sort() };
 }
+
+describe('joins', () => {
+  const sayOf = (options: Step['options']) =>
+    say([
+      ...makeSteps({ load: [], fetch: [] }),
+      makeStep({ seq: '3', id: 'c', after: ['load', 'fetch'], options }),
+    ]);
+
+  test('edges and a count that the predecessors can satisfy are fine', () => {
+    expect(sayOf({ join: { n: 2 }, edges: { load: 'failed', fetch: 'always' } })).toEqual([]);
+  });
+
+  test('an edge from a step that is no predecessor is reported, with the near ones', () => {
+    expect(sayOf({ edges: { lode: 'failed', nowhere: 'always' } })).toEqual([
+      'steps[2].edges.lode: the step does not wait for "lode" (did you mean "load"?)',
+      'steps[2].edges.nowhere: the step does not wait for "nowhere"; name one of the steps in its after',
+    ]);
+  });
+
+  test('more arrivals than predecessors, and a join of nothing, are reported', () => {
+    expect(sayOf({ join: { n: 3 } })).toEqual([
+      'steps[2].join.n: 3 steps cannot arrive: it waits for 2 (load, fetch)',
+    ]);
+    expect(say([makeStep({ id: 'a', options: { join: 'any' } })])).toEqual([
+      'steps[0].join: the step waits for no other, so nothing can arrive; name steps in its after',
+    ]);
+  });
+
+  test('a goto that leads nowhere, back to its own step, or in a circle is reported', () => {
+    const steps = makeSteps({ a: [], b: ['a'], c: ['b'] });
+    steps[0]!.options = { catch: [{ goto: 'bb' }, { goto: 'a' }] };
+    steps[2]!.options = { catch: [{ goto: 'b' }] };
+    expect(say(steps)).toEqual([
+      'steps[0].catch[0].goto: no step is called "bb" (did you mean "b"?)',
+      'steps[0].catch[1].goto: the step leads to itself; give it a retry, or name another step',
+      'steps[1]: cycle: b → c → b; each waits for the one before it, so none can start: remove one of these dependencies',
+    ]);
+  });
+});

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { silentLogger } from '../../../src/log.ts';
 import { addDatabaseMetrics } from '../../../src/metrics/database.ts';
 import { makeMetrics } from '../../../src/metrics/metrics.ts';
+import { addScheduleMetrics } from '../../../src/metrics/scheduler.ts';
 import { addRequestMetrics, countRegistrations } from '../../../src/metrics/server.ts';
 import { addTurnMetrics, addWatcherMetrics } from '../../../src/metrics/watcher.ts';
 import { openDatabase } from '../../../src/sql/database.ts';
@@ -15,6 +16,7 @@ it('docs/operations.md lists every metric of ours, and no other', async () => {
     throw new Error('nobody asks');
   });
   addRequestMetrics(registry);
+  addScheduleMetrics(registry);
   countRegistrations(registry, async () => ({ outcome: 'registered' }));
   const ours = registry
     .getMetricsAsArray()

@@ -1,5 +1,6 @@
 // Runs one program the way the watcher does, for the tests of single programs.
-import { runTask, type Attempt, type RanOutcome } from '../../../src/watcher/run.ts';
+import type { RanOutcome } from '../../../src/watcher/ran.ts';
+import { runTask, type Attempt } from '../../../src/watcher/run.ts';
 import type { Program, ProgramLog } from '../../../src/programs/program.ts';
 import { makeRegistry } from '../../../src/programs/registry.ts';
 import { makeStop, type Stop } from '../../../src/watcher/stop.ts';
@@ -26,7 +27,7 @@ export function runProgram(
   params: unknown = {},
   stop: Stop = makeStop(),
 ): Promise<RanOutcome> {
-  return runTask(makeRegistry([program]), makeAttempt(program.name, params), {}, stop);
+  return runTask(makeRegistry([program]), makeAttempt(program.name, params), {}, stop) as Promise<RanOutcome>;
 }
 
 /** The result of an attempt that must finish. */

@@ -7,7 +7,7 @@ import {
   listRunnable,
   type ModelState,
   setTask,
-  spreadSkips,
+  spread,
   startState,
 } from '../../support/model.ts';
 import { makeSteps, randomGraphs } from '../../support/steps.ts';
@@ -45,15 +45,15 @@ describe('what is runnable', () => {
 
 describe('skips', () => {
   test('spread as far as every predecessor is skipped', () => {
-    const spread = spreadSkips(diamond, setTask(begin, 1, ignore, 'skipped'));
-    expect([...spread.values()]).toEqual(diamond.map(() => ({ status: ignore, reason: 'skipped' })));
+    const after = spread(diamond, setTask(begin, 1, ignore, 'skipped'));
+    expect([...after.values()]).toEqual(diamond.map(() => ({ status: ignore, reason: 'skipped' })));
     expect(judgeExecution(diamond, setTask(begin, 1, ignore, 'skipped'))).toBe('success');
   });
 
   test('leave tasks alone that have run', () => {
-    const spread = spreadSkips(diamond, setTask(setTask(begin, 2, finish), 1, ignore, 'skipped'));
-    expect(spread.get(2)).toEqual({ status: finish, reason: null });
-    expect(spread.get(4)).toEqual({ status: ExecStatus.wait, reason: null });
+    const after = spread(diamond, setTask(setTask(begin, 2, finish), 1, ignore, 'skipped'));
+    expect(after.get(2)).toEqual({ status: finish, reason: null });
+    expect(after.get(4)).toEqual({ status: ExecStatus.wait, reason: null });
   });
 });
 

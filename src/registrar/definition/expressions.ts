@@ -1,0 +1,116 @@
+// Judges the expressions of a definition before anything runs: can they be read, and is everything that they name there by then?
+// Called by check.ts.
+import { buildGraph } from '../../dag/graph.ts';
+import { nameOf } from '../../dag/names.ts';
+import { didYouMean } from '../../dag/near.ts';
+import type { Problem, Step } from '../../dag/vocabulary.ts';
+import { parseExpression } from '../../expressions/parse.ts';
+import type { Reads } from '../../expressions/reads.ts';
+import {
+  isBareName,
+  listStepExpressions,
+  outputNameOf,
+  type StepExpression,
+} from '../../expressions/step.ts';
+
+interface Definition {
+  /** Names of results, with the place of the step. */
+  names: ReadonlyMap<string, number>;
+  /** Ids of steps whose results have another name. */
+  renamed: ReadonlyMap<string, string>;
+  isBefore: (earlier: number, later: number) => boolean;
+}
+
+/** Every problem with its place: `steps[3].input`. Steps come in order of seq. */
+export function findExpressionProblems(steps: readonly Step[]): Problem[] {
+  const outputs = steps.map((step) => outputNameOf(nameOf(step), step.options));
+  const definition = {
+    names: new Map(outputs.map((name, at) => [name, at])),
+    renamed: new Map(steps.map((step, at) => [nameOf(step), outputs[at]!])),
+    isBefore: makeIsBefore(steps),
+  };
+  return [
+    ...findSharedNames(steps, outputs),
+    ...steps.flatMap((step, at) => judgeStep(step, at, definition)),
+  ];
+}
+
+/** A name that two results have would mean either. */
+function findSharedNames(steps: readonly Step[], outputs: string[]): Problem[] {
+  const first = new Map<string, number>();
+  return outputs.flatMap((name, at) => {
+    const other = first.get(name) ?? at;
+    first.set(name, other);
+    if (other === at || (steps[at]?.options?.['output'] ?? steps[other]?.options?.['output']) === undefined)
+      return [];
+    const place = steps[at]?.options?.['output'] === undefined ? other : at;
+    const message = `${JSON.stringify(name)} is also what the result of steps[${place === at ? other : at}] is called; choose another`;
+    return [{ path: `steps[${place}].output`, message }];
+  });
+}
+
+function judgeStep({ params, options }: Step, at: number, definition: Definition): Problem[] {
+  return listStepExpressions({ params, options }, definition.names).flatMap((expression) => {
+    const path = `steps[${at}].${expression.path}`;
+    return judge(expression, at, definition).map((message) => ({ path, message }));
+  });
+}
+
+function judge(expression: StepExpression, at: number, definition: Definition): string[] {
+  const { path, text, closed } = expression;
+  if (!closed) return ['"${{" has no "}}"; where it stands for itself, write ${{ "${{" }}'];
+  if (path === 'input' && isBareName(text)) return [describeUnknown(text.trim(), definition)];
+  const parsed = parseExpression(text);
+  if (parsed instanceof Error) return [parsed.message];
+  return [...judgeSteps(parsed.reads, text, at, definition), ...judgeSecrets(parsed.reads, expression)];
+}
+
+function judgeSteps({ variables }: Reads, text: string, at: number, definition: Definition): string[] {
+  const keys = variables.get('steps') ?? [];
+  if (keys === 'all') return [];
+  return [...keys].flatMap((name) => {
+    const place = definition.names.get(name);
+    if (place === undefined) return [describeUnknown(name, definition, text)];
+    if (place === at) return [`${JSON.stringify(name)} is the step itself, which has no result yet`];
+    if (definition.isBefore(place, at)) return [];
+    return [`${JSON.stringify(name)} need not have ended by then: put it into after`];
+  });
+}
+
+function describeUnknown(name: string, { names, renamed }: Definition, text = ''): string {
+  const output = renamed.get(name);
+  if (output !== undefined)
+    return `the result of ${JSON.stringify(name)} is called ${JSON.stringify(output)}`;
+  const unknown = `no step is called ${JSON.stringify(name)}`;
+  // $steps.nightly-report is a subtraction.
+  const quoted = [...names.keys()].find(
+    (known) => known.startsWith(`${name}-`) && text.includes(`$steps.${known}`),
+  );
+  if (quoted !== undefined) return `${unknown}: write $steps.\`${quoted}\`, since - is minus`;
+  return `${unknown}${didYouMean(name, names.keys()) || '; correct it or add the step'}`;
+}
+
+function judgeSecrets({ variables }: Reads, { secrets }: StepExpression): string[] {
+  const keys = variables.get('secrets');
+  if (keys === undefined) return [];
+  if (!secrets) return ['$secrets is there in parameters only'];
+  return keys === 'all' ? ['secrets are named one by one: $secrets.<name>'] : [];
+}
+
+/** Whether a step has ended, or been left out, when another begins. */
+function makeIsBefore(steps: readonly Step[]): Definition['isBefore'] {
+  let depends: number[][] | undefined;
+  return (earlier, later) => {
+    depends ??= buildGraph(steps).depends;
+    const seen = new Set([later]);
+    const next = [later];
+    for (let at = next.pop(); at !== undefined; at = next.pop())
+      for (const before of depends[at] ?? []) {
+        if (before === earlier) return true;
+        if (seen.has(before)) continue;
+        seen.add(before);
+        next.push(before);
+      }
+    return false;
+  };
+}
