@@ -5,8 +5,10 @@ import type { ConsumerDeps, Running } from '../src/events/consumer.ts';
 import { type Hub, makeHub } from '../src/events/hub.ts';
 import { makeInbox } from '../src/events/inbox.ts';
 import { makeNats } from '../src/events/nats.ts';
+import { type Post, startDelivering } from '../src/events/deliver.ts';
 import { startEventPruner } from '../src/events/pruner.ts';
 import { makeRabbit } from '../src/events/rabbitmq.ts';
+import { makeCallOut } from '../src/programs/outbound.ts';
 import type { Register } from '../src/registrar/register.ts';
 import { findFlowTenant, rebaseEvents } from '../src/sql/events.ts';
 import type { Base } from './service.ts';
@@ -31,6 +33,7 @@ export function makeEventing(base: Base, register: Register): Eventing {
         log.warn('the database was restored from a dump: consumers may get events twice');
       if (retention !== 'never') running.push(startEventPruner({ db, retention, log }));
       running.push(...startBridges(base, deps, register));
+      running.push(startDelivering({ ...deps, post: makePost(settings), findSecret: settings.findSecret }));
     },
     async stop() {
       await Promise.all(running.map((one) => one.stop()));
@@ -50,4 +53,10 @@ function startBridges({ settings, db, log }: Base, deps: ConsumerDeps, register:
       : [bridge('bridge.rabbitmq', makeRabbit({ url: rabbitmqUrl, service }))]),
     ...(natsUrl === undefined ? [] : [bridge('bridge.nats', makeNats({ url: natsUrl, service }))]),
   ];
+}
+
+/** As the HTTP programs call: where OUTBOUND_ALLOW lets them. A redirect is an answer like others: what is signed goes to one place. */
+function makePost({ outboundAllow }: Base['settings']): Post {
+  const callOut = makeCallOut(outboundAllow);
+  return async (call) => (await callOut({ ...call, method: 'POST', expects: () => true })).status;
 }

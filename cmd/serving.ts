@@ -1,6 +1,7 @@
 // The register server of a process, and what it counts. Called by up.ts and register.ts.
 import type { Settings } from '../src/config.ts';
 import { isLoopback } from '../src/config-read.ts';
+import { makeSubscriptions } from '../src/events/subscriptions.ts';
 import { makeApp } from '../src/http/app.ts';
 import { serve, stopServing } from '../src/http/serve.ts';
 import type { Metrics } from '../src/metrics/metrics.ts';
@@ -36,6 +37,7 @@ export async function startRegisterServer(
   const app = await makeApp({
     ...registrar,
     events: eventing.hub,
+    subscriptions: makeSubscriptions(db),
     schedules: makeSchedules(db),
     register: countRegistrations(metrics.registry, registrar.register),
     readMetrics: metrics.read,

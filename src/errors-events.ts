@@ -15,4 +15,16 @@ export const EVENT_ERRORS = {
     404,
     (d: { consumer: string }) => `No consumer of events is called "${d.consumer}".`,
   ),
+  SUBSCRIPTION_NOT_FOUND: entry(
+    404,
+    (d: { subscription: string }) => `No subscription has the id "${d.subscription}".`,
+  ),
+  DELIVERY_NOT_FOUND: entry(
+    404,
+    (d: { delivery: string }) => `No delivery "${d.delivery}" of this subscription was given up.`,
+  ),
+  SUBSCRIPTION_EXISTS: entry(
+    409,
+    (d: { subscription: string }) => `The subscription id "${d.subscription}" is taken: choose another.`,
+  ),
 } as const;

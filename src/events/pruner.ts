@@ -5,6 +5,7 @@ import type { Database } from '../sql/database.ts';
 import { listConsumers } from '../sql/event-cursors.ts';
 import { pruneEvents } from '../sql/events.ts';
 import { isUnreachable } from '../sql/failures.ts';
+import { pruneDeliveries } from '../sql/subscriptions.ts';
 import type { Running } from './consumer.ts';
 
 export interface EventPrunerOptions {
@@ -41,7 +42,8 @@ async function prunePasses(options: EventPrunerOptions, signal: AbortSignal): Pr
 async function prune({ db, retention, log }: EventPrunerOptions, signal: AbortSignal): Promise<void> {
   try {
     const events = await pruneEvents(db, { olderThan: retention, signal });
-    if (events > 0) log.info({ events }, 'pruned events');
+    const deliveries = await pruneDeliveries(db, retention);
+    if (events + deliveries > 0) log.info({ events, deliveries }, 'pruned events');
     for (const { consumer, behind, oldest } of await listConsumers(db))
       if (oldest !== null && Date.now() - oldest.getTime() > retention)
         log.warn(

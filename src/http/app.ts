@@ -6,6 +6,7 @@ import type { Registrar } from '../registrar/registrar.ts';
 import type { Schedules } from '../triggers/schedules.ts';
 import { UmbelError } from '../errors.ts';
 import type { Hub } from '../events/hub.ts';
+import type { Subscriptions } from '../events/subscriptions.ts';
 import { makeErrorHandler } from './errors.ts';
 import { setHeaders } from './headers.ts';
 import { readJsonBodies } from './json.ts';
@@ -36,6 +37,7 @@ declare module 'fastify' {
 export interface AppDeps extends Registrar {
   /** Gives events to those who listen. Default: nothing happens. */
   events?: Hub;
+  subscriptions?: Subscriptions;
   schedules: Schedules;
   log: HttpLog;
   /** The metrics of the process, in Prometheus's text form. Default: none. */

@@ -87,6 +87,11 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'POST /executions/:id/tasks/:step/skip': 'executions.control',
   'POST /executions/rerun': 'executions.control',
   'GET /events': 'events.read',
+  'GET /subscriptions': 'events.read',
+  'POST /subscriptions': 'events.write',
+  'DELETE /subscriptions/:subscription': 'events.write',
+  'GET /subscriptions/:subscription/deliveries': 'events.read',
+  'POST /subscriptions/:subscription/deliveries/:delivery/retry': 'events.write',
 };
 
 declare module 'fastify' {

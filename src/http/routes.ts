@@ -15,6 +15,7 @@ import { addHealthRoutes } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
 import { addScheduleRoutes } from './routes/schedule.ts';
+import { addSubscriptionRoutes } from './routes/subscriptions.ts';
 
 export async function addRoutes(app: App, deps: AppDeps): Promise<void> {
   await addDocs(app);
@@ -29,6 +30,7 @@ export async function addRoutes(app: App, deps: AppDeps): Promise<void> {
   addControlRoutes(app, deps);
   addCallbackRoutes(app, deps);
   addEventRoutes(app, deps);
+  addSubscriptionRoutes(app, deps);
   addHealthRoutes(app, deps);
   addMetricsRoute(app, deps);
   addEchoRoutes(app);
