@@ -49,6 +49,7 @@ CREATE TABLE kr_flow_stat (
   registered_ts timestamp with time zone NOT NULL DEFAULT now(),
   finished_ts timestamp with time zone,
   announce smallint,
+  reply jsonb,
   CONSTRAINT kr_flow_stat_pkey PRIMARY KEY (task_flow_id),
   CONSTRAINT kr_flow_stat_flow_status_check CHECK ((flow_status = ANY (ARRAY['open'::text, 'paused'::text, 'success'::text, 'failed'::text, 'aborted'::text, 'compensating'::text, 'compensation_failed'::text]))),
   CONSTRAINT kr_flow_stat_place_check CHECK ((place = ANY (ARRAY[0, 1, 2])))
@@ -58,18 +59,47 @@ COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: rea
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 COMMENT ON COLUMN kr_flow_stat.announce IS 'what it tells of itself: 1 failures, 2 all; null: nothing, which costs nothing';
+COMMENT ON COLUMN kr_flow_stat.reply IS 'what hook.reply answered: status, headers, body, and by which task; the first one stays';
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
 CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
 CREATE UNIQUE INDEX kr_flow_stat_idempotency ON public.kr_flow_stat USING btree (tenant, task_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE TRIGGER umbel_child_deleted AFTER DELETE ON public.kr_flow_stat FOR EACH ROW WHEN ((old.parent_flow_id IS NOT NULL)) EXECUTE FUNCTION umbel_child_ended();
 CREATE TRIGGER umbel_child_ended AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.parent_flow_id IS NOT NULL) AND (new.flow_status <> old.flow_status) AND (new.flow_status = ANY (ARRAY['success'::text, 'failed'::text, 'aborted'::text, 'compensation_failed'::text])))) EXECUTE FUNCTION umbel_child_ended();
+CREATE TRIGGER umbel_deadline_changed AFTER UPDATE ON public.kr_flow_stat FOR EACH ROW WHEN (((COALESCE(new.deadline_ts, old.deadline_ts) IS NOT NULL) AND ((new.deadline_ts IS DISTINCT FROM old.deadline_ts) OR ((new.finished_ts IS NULL) <> (old.finished_ts IS NULL))))) EXECUTE FUNCTION umbel_deadline();
+CREATE TRIGGER umbel_deadline_set AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN ((new.deadline_ts IS NOT NULL)) EXECUTE FUNCTION umbel_deadline();
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
+CREATE TRIGGER umbel_failed AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status = 'failed'::text) AND (old.flow_status <> 'failed'::text) AND (new.version IS NOT NULL) AND ((new.trigger ->> 'kind'::text) IS DISTINCT FROM 'failure'::text))) EXECUTE FUNCTION umbel_failed();
 CREATE TRIGGER umbel_hand_announce BEFORE INSERT ON public.kr_flow_stat FOR EACH ROW WHEN (((new.version IS NULL) AND (new.announce IS NULL))) EXECUTE FUNCTION umbel_hand_announce();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 CREATE TRIGGER umbel_tell_ended AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.announce IS NOT NULL) AND (new.flow_status <> old.flow_status) AND ((new.announce = 2) OR (new.flow_status <> 'success'::text)) AND (new.flow_status = ANY (ARRAY['success'::text, 'failed'::text, 'aborted'::text, 'compensation_failed'::text])))) EXECUTE FUNCTION umbel_tell_ended();
 CREATE TRIGGER umbel_tell_registered AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN (((new.announce = 2) AND ((new.trigger ->> 'kind'::text) IS DISTINCT FROM 'event'::text))) EXECUTE FUNCTION umbel_tell_registered();
+
+CREATE TABLE kr_hook_rate (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  per_ms bigint NOT NULL,
+  window_no bigint NOT NULL,
+  calls bigint NOT NULL,
+  CONSTRAINT kr_hook_rate_pkey PRIMARY KEY (task_id, per_ms, window_no)
+) WITH (fillfactor=50, autovacuum_vacuum_cost_delay=0);
+COMMENT ON TABLE kr_hook_rate IS 'calls of hooks with a rate, all processes together; a window is so many times per_ms since 1970';
+
+CREATE TABLE kr_hook_seen (
+  task_id character varying(256) COLLATE "C" NOT NULL,
+  seen text NOT NULL,
+  expires_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_hook_seen_pkey PRIMARY KEY (task_id, seen)
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+COMMENT ON TABLE kr_hook_seen IS 'signed calls that were taken, by a hash of what was signed; past expires_ts their time alone refuses them';
+
+CREATE TABLE kr_limit (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  until_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_limit_pkey PRIMARY KEY (task_flow_id, task_exec_seq)
+);
+COMMENT ON TABLE kr_limit IS 'when a task must have ended, whatever number of attempts it makes; written at the first of them';
 
 CREATE TABLE kr_signal (
   signal_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -87,6 +117,16 @@ COMMENT ON TABLE kr_signal IS 'signals to executions; a row inserted by hand is 
 COMMENT ON COLUMN kr_signal.task_exec_seq IS 'the task that got it; null: kept until one waits for its name';
 CREATE INDEX kr_signal_name ON public.kr_signal USING btree (task_flow_id, name, signal_id);
 CREATE TRIGGER umbel_signalled AFTER INSERT ON public.kr_signal REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION umbel_signalled();
+
+CREATE TABLE kr_start (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL,
+  task_id character varying(256) NOT NULL,
+  input jsonb NOT NULL,
+  start_id text NOT NULL DEFAULT (gen_random_uuid())::text,
+  CONSTRAINT kr_start_pkey PRIMARY KEY (task_flow_id)
+);
+COMMENT ON TABLE kr_start IS 'a flow (task_id) that a watcher is to start, because the execution (task_flow_id) failed';
 
 CREATE TABLE kr_task_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -158,7 +198,7 @@ CREATE TABLE kr_timer (
   kind text NOT NULL,
   due_ts timestamp with time zone NOT NULL,
   CONSTRAINT kr_timer_pkey PRIMARY KEY (task_flow_id, task_exec_seq, kind),
-  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text, 'beat'::text])))
+  CONSTRAINT kr_timer_kind_check CHECK ((kind = ANY (ARRAY['retry'::text, 'sleep'::text, 'wait'::text, 'beat'::text, 'deadline'::text])))
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX kr_timer_due ON public.kr_timer USING btree (due_ts);
 
@@ -303,6 +343,8 @@ CREATE TRIGGER umbel_flow_announce BEFORE INSERT OR UPDATE ON public.ms_flow FOR
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
 CREATE TRIGGER umbel_flow_gone AFTER DELETE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_gone();
 CREATE TRIGGER umbel_flow_status AFTER UPDATE OF status, cron, timezone ON public.ms_flow FOR EACH ROW WHEN ((((new.status IS DISTINCT FROM old.status) OR ((new.cron)::text IS DISTINCT FROM (old.cron)::text)) OR ((new.timezone)::text IS DISTINCT FROM (old.timezone)::text))) EXECUTE FUNCTION umbel_flow_status();
+CREATE TRIGGER umbel_flows_truncated AFTER TRUNCATE ON public.ms_flow FOR EACH STATEMENT EXECUTE FUNCTION umbel_flow_gone();
+CREATE TRIGGER umbel_hook_settings AFTER UPDATE OF settings ON public.ms_flow FOR EACH ROW WHEN ((new.settings IS DISTINCT FROM old.settings)) EXECUTE FUNCTION umbel_hook_changed();
 
 CREATE TABLE ms_flow_version (
   version uuid NOT NULL,
@@ -322,6 +364,7 @@ CREATE TABLE ms_hook (
   CONSTRAINT ms_hook_task_id_fkey FOREIGN KEY (task_id) REFERENCES ms_flow(task_id) ON DELETE CASCADE
 );
 COMMENT ON COLUMN ms_hook.status IS 'open: calls are taken';
+CREATE TRIGGER umbel_hook_changed AFTER INSERT OR DELETE OR UPDATE ON public.ms_hook FOR EACH ROW EXECUTE FUNCTION umbel_hook_changed();
 
 CREATE TABLE ms_plan (
   version uuid NOT NULL,
@@ -687,6 +730,27 @@ begin
   return 'kept';
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_checkpoint_v1(watcher integer, flows text[], seqs numeric[], attempts integer[], checkpoints jsonb[])
+ RETURNS SETOF integer
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  return query with free as materialized (
+    select u.*, k.tid from unnest(flows, seqs, attempts, checkpoints) with ordinality u(flow, seq, attempt, checkpoint, ordinal)
+    cross join lateral (
+      select t.ctid tid from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt for no key update skip locked) k
+  )
+  update kr_task_stat t set checkpoint = f.checkpoint, revision = t.revision + 1
+    from free f where t.ctid = f.tid
+    returning f.ordinal::int - 1;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_child_ended()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -753,6 +817,20 @@ begin
     end if;
     return query select f.task_id from kr_flow_stat f where f.task_flow_id = ended.task_flow_id and f.place = 2;
   end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_deadline()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if new.deadline_ts is null or new.finished_ts is not null then
+    delete from kr_timer k where k.task_flow_id = new.task_flow_id and k.kind = 'deadline';
+  else
+    insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts) values (new.task_flow_id, -1, 'deadline', new.deadline_ts)
+      on conflict (task_flow_id, task_exec_seq, kind) do update set due_ts = excluded.due_ts;
+  end if;
+  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_definition_changed()
@@ -905,6 +983,55 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_expire_v1(execution text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  failure constant jsonb := '{"name": "DeadlineError", "message": "the execution did not end before its deadline"}';
+begin
+  perform umbel_lock_executions(umbel_family(array[execution]));
+  delete from kr_timer k where k.task_flow_id = execution and k.kind = 'deadline' and k.due_ts <= clock_timestamp();
+  if not found then return; end if;
+  perform 1 from kr_flow_stat f where f.task_flow_id = execution and f.flow_status in ('open', 'paused');
+  if not found then return; end if;
+  delete from kr_timer k where k.task_flow_id = execution;
+  delete from kr_wait w where w.task_flow_id = execution;
+  delete from kr_limit l where l.task_flow_id = execution;
+  update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
+      finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
+    where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
+  update kr_flow_stat f set error = failure where f.task_flow_id = execution;
+  update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
+  update kr_flow_stat f set flow_status = 'open' where f.task_flow_id = execution and f.flow_status = 'paused';
+  perform umbel_wire(execution);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_failed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  insert into kr_start (task_flow_id, tenant, task_id, input)
+    select new.task_flow_id, new.tenant, v.definition #>> '{settings,onFailure}', jsonb_build_object(
+      'execution', new.task_flow_id, 'flow', new.task_id, 'error', coalesce(new.error, (
+        select t.error from kr_task_stat t where t.task_flow_id = new.task_flow_id and t.exec_status = 2 and t.reason = 'failed'
+        order by t.task_exec_seq limit 1)))
+    from ms_flow_version v where v.version = new.version and v.definition #>> '{settings,onFailure}' is not null
+    on conflict do nothing;
+  return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
  RETURNS text[]
  LANGUAGE sql
@@ -936,10 +1063,11 @@ declare
   late_flows text[]; late_seqs numeric[];
   undone text[];
 begin
+  perform umbel_expire_v1(k.task_flow_id) from kr_timer k where k.kind = 'deadline' and k.due_ts <= clock_timestamp() order by k.due_ts limit most;
   -- Tasks are locked before their timers, as by everybody; those that somebody else is at now are left for the next time.
   select array_agg(u.flow), array_agg(u.seq) into due_flows, due_seqs from (
       select distinct d.flow, d.seq from (
-        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() order by k.due_ts limit most) d
+        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() and k.kind <> 'deadline' order by k.due_ts limit most) d
       order by d.flow, d.seq) u
     cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update skip locked) k;
   if due_flows is null then return; end if;
@@ -990,7 +1118,11 @@ CREATE OR REPLACE FUNCTION public.umbel_flow_gone()
  LANGUAGE plpgsql
 AS $function$
 begin
-  delete from kr_fire r where r.task_id = old.task_id;
+  if tg_op = 'TRUNCATE' then
+    delete from kr_fire;
+  else
+    delete from kr_fire r where r.task_id = old.task_id;
+  end if;
   return null;
 end $function$;
 
@@ -1035,6 +1167,7 @@ AS $function$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
+  delete from kr_limit l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -1043,8 +1176,10 @@ begin
     delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
       where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id)
     returning f.task_flow_id
+  ), signals as (
+    delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id
   )
-  delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id;
+  delete from kr_timer k using ended e where k.task_flow_id = e.task_flow_id;
   return null;
 end $function$;
 
@@ -1082,6 +1217,10 @@ begin
     new.error := null;
     new.lost := 0;
     new.retried := 0;
+    -- Who begins again does so with the step itself, wherever its fallback was; see watcher/fallback.ts.
+    if new.checkpoint ? 'umbel:fallback' then
+      new.checkpoint := nullif(new.checkpoint #> '{umbel:fallback,own}', 'null');
+    end if;
   end if;
   return new;
 end $function$;
@@ -1125,6 +1264,31 @@ begin
     end if;
   end case;
   return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hook_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_notify('umbel_hooks', json_build_object('hook', case tg_op when 'DELETE' then old.task_id else new.task_id end)::text);
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hook_reply_v1(execution text, reply jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+  stored jsonb;
+begin
+  update kr_flow_stat f set reply = umbel_hook_reply_v1.reply where f.task_flow_id = execution and f.reply is null returning f.reply into stored;
+  if found then
+    perform pg_notify('umbel_hooks', json_build_object('reply', execution)::text);
+    return true;
+  end if;
+  -- The answer of an attempt whose own end was lost counts as this one's.
+  return coalesce((select f.reply ->> 'by' = umbel_hook_reply_v1.reply ->> 'by' from kr_flow_stat f where f.task_flow_id = execution), false);
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_inserted_edges(flows text[])
@@ -1326,6 +1490,7 @@ begin
     get diagnostics tasks = row_count;
     delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
     delete from kr_wait w using unnest(old) o(flow) where w.task_flow_id = o.flow;
+    delete from kr_limit l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_signal s using unnest(old) o(flow) where s.task_flow_id = o.flow;
     delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
     get diagnostics executions = row_count;
@@ -1733,6 +1898,8 @@ begin
   delete from kr_claim;
   delete from kr_timer;
   delete from kr_wait;
+  delete from kr_limit;
+  delete from kr_start;
   delete from kr_signal;
   return null;
 end $function$;
@@ -1749,6 +1916,7 @@ AS $function$
 declare
   child text;
 begin
+  delete from kr_limit l where l.task_flow_id = execution and l.task_exec_seq = seq;
   for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
       returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
     continue when child is null;
@@ -1808,6 +1976,7 @@ CREATE OR REPLACE FUNCTION public.umbel_wire(execution text)
 AS $function$
 declare
   gated boolean;
+  expired boolean;
   changed bigint;
   counts record;
 begin
@@ -1823,7 +1992,8 @@ begin
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
       and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
-  select f.place is not distinct from 0 into gated from kr_flow_stat f where f.task_flow_id = execution;
+  select f.place is not distinct from 0, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, expired
+    from kr_flow_stat f where f.task_flow_id = execution;
 
   -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
   update kr_task_stat t set
@@ -1834,6 +2004,7 @@ begin
       and (t.exec_status = 1 and t.watcher_id is null or t.exec_status in (2, 9) and t.reason is null);
 
   -- Until nothing follows any more. A failure that an edge takes is handled, unless whoever would take it was skipped: so skips come first.
+  -- Past the deadline of the execution nothing is.
   loop
     with edge as (
       select t.task_exec_seq child, p.task_exec_seq parent, d.kind, t.need,
@@ -1868,7 +2039,7 @@ begin
       select c.*, c.exec_status = 0 and c.waiting_on = 0 and c.live > 0 and not c.hold and not gated and not c.timed ready,
              case when c.exec_status = 0 and c.live = 0 and not c.timed then 'skipped'
                   when c.exec_status = 9 and c.reason = 'handled' and not c.taken then 'failed'
-                  when c.exec_status = 2 and c.reason = 'failed' and c.taken then 'handled' end fate
+                  when c.exec_status = 2 and c.reason = 'failed' and c.taken and not expired then 'handled' end fate
       from counted c
     ), fresh as (
       select f.*, f.fate is not null and (f.fate = 'skipped' or f.fate = 'failed' and not bool_or(f.fate = 'skipped') over ()

@@ -1,49 +1,5 @@
-// What the product is held to: a figure, or the ratio of two, and the bar it must reach. One list, judged by run.ts.
-
-/** Gives the median of a case's figure, or undefined when it was not measured. */
-export type Find = (shape: string, name: string, figure: string) => number | undefined;
-
-export interface Bar {
-  shape: string;
-  /** What is compared with what. */
-  text: string;
-  unit: '×' | 'ms' | 'tasks/s' | 'requests/s' | '%' | 'MB' | '';
-  value: (find: Find) => number | undefined;
-  atLeast?: number;
-  atMost?: number;
-}
-
-export interface Judged {
-  shape: string;
-  text: string;
-  unit: string;
-  bar: string;
-  value: number | null;
-  /** null: not measured. */
-  met: boolean | null;
-}
-
-export function judgeBars(bars: Bar[], find: Find): Judged[] {
-  return bars.map(({ shape, text, unit, value, atLeast, atMost }) => {
-    const measured = value(find) ?? null;
-    const met =
-      measured === null ? null : measured >= (atLeast ?? -Infinity) && measured <= (atMost ?? Infinity);
-    const bar = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
-    return { shape, text, unit, bar, value: measured, met };
-  });
-}
-
-type Place = [shape: string, name: string, figure: string];
-
-const valueOf =
-  (...place: Place) =>
-  (find: Find) =>
-    find(...place);
-
-const ratioOf = (upper: Place, lower: Place) => (find: Find) => {
-  const [a, b] = [find(...upper), find(...lower)];
-  return a === undefined || b === undefined || b === 0 ? undefined : a / b;
-};
+// What the product is held to: the list of bars, judged by results.ts.
+import { type Bar, type Place, ratioOf, valueOf } from './judge.ts';
 
 const speed = (shape: string, name: string): Place => [shape, name, 'tasksPerSecond'];
 const CHAIN = speed('chain', 'umbel');
@@ -149,6 +105,20 @@ export const BARS: Bar[] = [
     unit: 'requests/s',
     value: valueOf('http', 'register', 'requestsPerSecond'),
     atLeast: 15_000,
+  },
+  ratioBar(
+    'hooks',
+    'of the register route with the same body',
+    ['hooks', 'webhook', 'requestsPerSecond'],
+    ['hooks', 'register', 'requestsPerSecond'],
+    0.8,
+  ),
+  {
+    shape: 'hooks',
+    text: 'synchronous, two steps, at rest, p50',
+    unit: 'ms',
+    value: valueOf('hooks', 'synchronous', 'restP50Ms'),
+    atMost: 10,
   },
   {
     shape: 'latency',

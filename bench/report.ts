@@ -1,5 +1,5 @@
 // Results as tables, for a terminal and for docs/performance.md alike. Called by run.ts and write-docs.ts.
-import type { Judged } from './bars.ts';
+import type { Judged } from './judge.ts';
 import type { CaseResult, Results } from './results.ts';
 
 export interface Table {

@@ -2,7 +2,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, platform, release, totalmem } from 'node:os';
 import { format } from 'prettier';
-import { BARS, judgeBars, type Judged } from './bars.ts';
+import { BARS } from './bars.ts';
+import { judgeBars, type Judged } from './judge.ts';
 import type { Options } from './options.ts';
 import type { Measured, Measurements } from './rounds.ts';
 import { describeServer, type Server } from './server.ts';

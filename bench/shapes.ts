@@ -7,6 +7,7 @@ import { events } from './shapes/events.ts';
 import { fan } from './shapes/fan.ts';
 import { flat } from './shapes/flat.ts';
 import { growth } from './shapes/growth.ts';
+import { hooks } from './shapes/hooks.ts';
 import { http } from './shapes/http.ts';
 import { idle } from './shapes/idle.ts';
 import { latency } from './shapes/latency.ts';
@@ -27,6 +28,7 @@ export const SHAPES: Shape[] = [
   dense,
   bulk,
   http,
+  hooks,
   latency,
   priority,
   oldSnapshot,

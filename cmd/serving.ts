@@ -12,10 +12,13 @@ import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
 import { makeEventing } from './eventing.ts';
 import { makeOwnReconciler } from './reconciling.ts';
+import { startHooks } from './hooks.ts';
 import type { Base } from './service.ts';
 
 export interface RegisterServer {
   address: string;
+  /** Tasks of these executions ended in this process. */
+  hear: (executions: string[]) => void;
   stop: () => Promise<void>;
 }
 
@@ -26,34 +29,46 @@ export async function startRegisterServer(
   wakeOwn: Watcher['hint'] = () => {},
 ): Promise<RegisterServer> {
   const { settings, db, log } = base;
-  const hinter = makeHinter(db, log);
-  const wake = (pool: string, priority: number) => {
-    wakeOwn(pool, priority);
-    hinter.hint(pool, priority);
-  };
   const reconciler = makeOwnReconciler(base);
-  const registrar = makeRegistrar({ db, wake, onMoving: reconciler.wake });
-  const eventing = makeEventing(base, registrar.register);
+  const registrar = makeRegistrar({ db, wake: makeWake(base, wakeOwn), onMoving: reconciler.wake });
+  const register = countRegistrations(metrics.registry, registrar.register);
+  const hooks = startHooks(base, { ...registrar, register }, metrics);
+  const eventing = makeEventing(base, register);
+  let address = '';
   const app = await makeApp({
     ...registrar,
     events: eventing.hub,
     subscriptions: makeSubscriptions(db),
     schedules: makeSchedules(db),
-    register: countRegistrations(metrics.registry, registrar.register),
+    register,
+    hooks,
     readMetrics: metrics.read,
     observeRequest: addRequestMetrics(metrics.registry),
+    publicUrl: () => (settings.port === 0 ? address : settings.publicUrl),
     hosts: ownHosts(settings),
     log,
   });
-  const address = await serve(app, settings);
+  address = await serve(app, settings);
   reconciler.start();
   await eventing.start();
-  const stop = async () => {
-    await stopServing(app);
-    await reconciler.stop();
-    await eventing.stop();
+  return {
+    address,
+    hear: hooks.hear,
+    async stop() {
+      await stopServing(app);
+      await hooks.stop();
+      await reconciler.stop();
+      await eventing.stop();
+    },
   };
-  return { address, stop };
+}
+
+function makeWake({ db, log }: Base, wakeOwn: Watcher['hint']): Watcher['hint'] {
+  const hinter = makeHinter(db, log);
+  return (pool, priority) => {
+    wakeOwn(pool, priority);
+    hinter.hint(pool, priority);
+  };
 }
 
 /** While everybody on this machine may use it, no other name may lead to it. */

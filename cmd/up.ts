@@ -60,7 +60,8 @@ async function startAll(
   const server = await startRegisterServer(base, metrics, wakeOwn);
   const scheduler = makeOwnScheduler(base, metrics, wakeOwn);
   const publicUrl = publicUrlOf(settings, server.address);
-  const watcher = await makeOwnWatcher({ ...base, settings: { ...settings, publicUrl } }, metrics);
+  const own = { ...base, settings: { ...settings, publicUrl } };
+  const watcher = await makeOwnWatcher(own, metrics, server.hear);
   hint = (pool, priority) => watcher.hint(pool, priority);
   const sampled = await insertSample(base.db, `${publicUrl}/echo`);
   await watcher.start();

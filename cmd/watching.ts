@@ -2,18 +2,22 @@
 import manifest from '../package.json' with { type: 'json' };
 import type { Settings } from '../src/config.ts';
 import type { Metrics } from '../src/metrics/metrics.ts';
-import { makeBuiltinPrograms } from '../src/programs/builtin.ts';
+import { makeBuiltinPrograms, type Services } from '../src/programs/builtin.ts';
 import { makeCallOut } from '../src/programs/outbound.ts';
 import type { Program } from '../src/programs/program.ts';
 import { makeRegistry, type Registry } from '../src/programs/registry.ts';
+import { writeReply } from '../src/sql/hook-replies.ts';
 import { startPruner } from '../src/watcher/pruner.ts';
 import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
 import type { Base } from './service.ts';
 import { makeStarter } from './starting.ts';
 
 /** The built-in programs and those of `--programs`. */
-export async function makeProgramRegistry({ programs, outboundAllow }: Settings): Promise<Registry> {
-  const builtin = makeBuiltinPrograms(makeCallOut(outboundAllow));
+export async function makeProgramRegistry(
+  { programs, outboundAllow }: Settings,
+  services?: Services,
+): Promise<Registry> {
+  const builtin = makeBuiltinPrograms(makeCallOut(outboundAllow), services);
   return makeRegistry([...builtin, ...(programs === undefined ? [] : await loadOwn(programs))]);
 }
 
@@ -22,12 +26,19 @@ async function loadOwn(dir: string): Promise<Program[]> {
   return loadPrograms(dir);
 }
 
-/** The watcher of this process; its metrics are counted when there is somewhere to. */
-export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Watcher> {
+/** The watcher of this process; its metrics are counted when there is somewhere to, and `onSettled` is told of whose tasks ended. */
+export async function makeOwnWatcher(
+  base: Base,
+  metrics?: Metrics,
+  onSettled?: (executions: string[]) => void,
+): Promise<Watcher> {
   const { settings, db, url, log } = base;
   const { pool, workers, pollInterval, lease, publicUrl, findSecret } = settings;
-  const registry = await makeProgramRegistry(settings);
+  const registry = await makeProgramRegistry(settings, {
+    writeReply: (...reply) => writeReply(db, ...reply),
+  });
   const metering = metrics && { ...(await import('../src/metrics/watcher.ts')), registry: metrics.registry };
+  const count = metering?.addTurnMetrics(metering.registry);
   const watcher: Watcher = makeWatcher({
     db,
     url,
@@ -41,7 +52,10 @@ export async function makeOwnWatcher(base: Base, metrics?: Metrics): Promise<Wat
     startExecution: makeStarter(base, (pool, priority) => watcher.hint(pool, priority)),
     release: manifest.version,
     findSecret,
-    ...(metering ? { onTurn: metering.addTurnMetrics(metering.registry) } : {}),
+    onTurn(call, answer, ms) {
+      count?.(call, answer, ms);
+      if (call.ended.length > 0) onSettled?.(call.ended.map(({ flow }) => flow));
+    },
   });
   metering?.addWatcherMetrics(metering.registry, () => watcher.look());
   return withPruner(watcher, base);

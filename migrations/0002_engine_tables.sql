@@ -170,11 +170,11 @@ create table kr_claim (
 alter table kr_claim alter column flows set storage external;
 
 -- Times that will come. A task with a retry or a sleep is at Wait, and not in the claim index until then; wait and beat end a waiting
--- for the outside: it took too long, or gave no sign of life for too long.
+-- for the outside: it took too long, or gave no sign of life for too long. A deadline is of a whole execution, and has the seq -1.
 create table kr_timer (
   task_flow_id  varchar(256) collate "C" not null,
   task_exec_seq numeric     not null,
-  kind          text        not null check (kind in ('retry', 'sleep', 'wait', 'beat')),
+  kind          text        not null check (kind in ('retry', 'sleep', 'wait', 'beat', 'deadline')),
   due_ts        timestamptz not null,
   primary key (task_flow_id, task_exec_seq, kind)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);

@@ -62,6 +62,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = on se
 as $$
 declare
   gated boolean;
+  expired boolean;
   changed bigint;
   counts record;
 begin
@@ -77,7 +78,8 @@ begin
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
       and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
-  select f.place is not distinct from 0 into gated from kr_flow_stat f where f.task_flow_id = execution;
+  select f.place is not distinct from 0, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, expired
+    from kr_flow_stat f where f.task_flow_id = execution;
 
   -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
   update kr_task_stat t set
@@ -88,6 +90,7 @@ begin
       and (t.exec_status = 1 and t.watcher_id is null or t.exec_status in (2, 9) and t.reason is null);
 
   -- Until nothing follows any more. A failure that an edge takes is handled, unless whoever would take it was skipped: so skips come first.
+  -- Past the deadline of the execution nothing is.
   loop
     with edge as (
       select t.task_exec_seq child, p.task_exec_seq parent, d.kind, t.need,
@@ -122,7 +125,7 @@ begin
       select c.*, c.exec_status = 0 and c.waiting_on = 0 and c.live > 0 and not c.hold and not gated and not c.timed ready,
              case when c.exec_status = 0 and c.live = 0 and not c.timed then 'skipped'
                   when c.exec_status = 9 and c.reason = 'handled' and not c.taken then 'failed'
-                  when c.exec_status = 2 and c.reason = 'failed' and c.taken then 'handled' end fate
+                  when c.exec_status = 2 and c.reason = 'failed' and c.taken and not expired then 'handled' end fate
       from counted c
     ), fresh as (
       select f.*, f.fate is not null and (f.fate = 'skipped' or f.fate = 'failed' and not bool_or(f.fate = 'skipped') over ()
@@ -238,6 +241,10 @@ begin
     new.error := null;
     new.lost := 0;
     new.retried := 0;
+    -- Who begins again does so with the step itself, wherever its fallback was; see watcher/fallback.ts.
+    if new.checkpoint ? 'umbel:fallback' then
+      new.checkpoint := nullif(new.checkpoint #> '{umbel:fallback,own}', 'null');
+    end if;
   end if;
   return new;
 end $$;
@@ -343,6 +350,7 @@ create function umbel_hand_delete() returns trigger language plpgsql as $$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
+  delete from kr_limit l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -351,8 +359,10 @@ begin
     delete from kr_flow_stat f using (select distinct g.task_flow_id from gone g) e
       where f.task_flow_id = e.task_flow_id and not exists (select from kr_task_stat t where t.task_flow_id = e.task_flow_id)
     returning f.task_flow_id
+  ), signals as (
+    delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id
   )
-  delete from kr_signal s using ended e where s.task_flow_id = e.task_flow_id;
+  delete from kr_timer k using ended e where k.task_flow_id = e.task_flow_id;
   return null;
 end $$;
 
@@ -365,6 +375,8 @@ begin
   delete from kr_claim;
   delete from kr_timer;
   delete from kr_wait;
+  delete from kr_limit;
+  delete from kr_start;
   delete from kr_signal;
   return null;
 end $$;

@@ -10,10 +10,11 @@ declare
   late_flows text[]; late_seqs numeric[];
   undone text[];
 begin
+  perform umbel_expire_v1(k.task_flow_id) from kr_timer k where k.kind = 'deadline' and k.due_ts <= clock_timestamp() order by k.due_ts limit most;
   -- Tasks are locked before their timers, as by everybody; those that somebody else is at now are left for the next time.
   select array_agg(u.flow), array_agg(u.seq) into due_flows, due_seqs from (
       select distinct d.flow, d.seq from (
-        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() order by k.due_ts limit most) d
+        select k.task_flow_id flow, k.task_exec_seq seq from kr_timer k where k.due_ts <= clock_timestamp() and k.kind <> 'deadline' order by k.due_ts limit most) d
       order by d.flow, d.seq) u
     cross join lateral (select 1 from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update skip locked) k;
   if due_flows is null then return; end if;

@@ -74,6 +74,7 @@ begin
     get diagnostics tasks = row_count;
     delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
     delete from kr_wait w using unnest(old) o(flow) where w.task_flow_id = o.flow;
+    delete from kr_limit l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_signal s using unnest(old) o(flow) where s.task_flow_id = o.flow;
     delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
     get diagnostics executions = row_count;

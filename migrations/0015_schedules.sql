@@ -62,12 +62,18 @@ create trigger umbel_executions_truncated after truncate on kr_flow_stat for eac
 
 create function umbel_flow_gone() returns trigger language plpgsql as $$
 begin
-  delete from kr_fire r where r.task_id = old.task_id;
+  if tg_op = 'TRUNCATE' then
+    delete from kr_fire;
+  else
+    delete from kr_fire r where r.task_id = old.task_id;
+  end if;
   return null;
 end $$;
 create trigger umbel_flow_gone after delete on ms_flow for each row execute function umbel_flow_gone();
+create trigger umbel_flows_truncated after truncate on ms_flow for each statement execute function umbel_flow_gone();
 
 -- Down Migration
+drop trigger umbel_flows_truncated on ms_flow;
 drop trigger umbel_flow_gone on ms_flow;
 drop function umbel_flow_gone();
 drop trigger umbel_executions_truncated on kr_flow_stat;

@@ -37,6 +37,23 @@ comment on table kr_signal is 'signals to executions; a row inserted by hand is 
 comment on column kr_signal.task_exec_seq is 'the task that got it; null: kept until one waits for its name';
 create index kr_signal_name on kr_signal (task_flow_id, name, signal_id);
 
+create table kr_limit (
+  task_flow_id  varchar(256) collate "C" not null,
+  task_exec_seq numeric     not null,
+  until_ts      timestamptz not null,
+  primary key (task_flow_id, task_exec_seq)
+);
+comment on table kr_limit is 'when a task must have ended, whatever number of attempts it makes; written at the first of them';
+
+create table kr_start (
+  task_flow_id varchar(256) collate "C" primary key,
+  tenant       text         not null,
+  task_id      varchar(256) not null,
+  input        jsonb        not null,
+  start_id     text         not null default gen_random_uuid()::text
+);
+comment on table kr_start is 'a flow (task_id) that a watcher is to start, because the execution (task_flow_id) failed';
+
 -- Hands messages to tasks that wait, each locked by the caller: back to Wait, and ready unless something else holds them.
 -- A message is {kind} with {value} or {error}; those that wait for nothing of the kind any more do not get it.
 create function umbel_deliver_v1(flows text[], seqs numeric[], messages jsonb[]) returns int language plpgsql
@@ -214,6 +231,7 @@ as $$
 declare
   child text;
 begin
+  delete from kr_limit l where l.task_flow_id = execution and l.task_exec_seq = seq;
   for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
       returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
     continue when child is null;
@@ -246,6 +264,84 @@ create trigger umbel_child_ended after update of flow_status on kr_flow_stat for
 create trigger umbel_child_deleted after delete on kr_flow_stat for each row
   when (old.parent_flow_id is not null) execute function umbel_child_ended();
 
+-- Deadlines of executions, as kr_flow_stat.deadline_ts has them.
+create function umbel_deadline() returns trigger language plpgsql as $$
+begin
+  if new.deadline_ts is null or new.finished_ts is not null then
+    delete from kr_timer k where k.task_flow_id = new.task_flow_id and k.kind = 'deadline';
+  else
+    insert into kr_timer (task_flow_id, task_exec_seq, kind, due_ts) values (new.task_flow_id, -1, 'deadline', new.deadline_ts)
+      on conflict (task_flow_id, task_exec_seq, kind) do update set due_ts = excluded.due_ts;
+  end if;
+  return null;
+end $$;
+
+create trigger umbel_deadline_set after insert on kr_flow_stat for each row
+  when (new.deadline_ts is not null) execute function umbel_deadline();
+create trigger umbel_deadline_changed after update on kr_flow_stat for each row
+  when (coalesce(new.deadline_ts, old.deadline_ts) is not null
+    and (new.deadline_ts is distinct from old.deadline_ts or (new.finished_ts is null) <> (old.finished_ts is null)))
+  execute function umbel_deadline();
+
+-- Fails an execution whose deadline is over: all that could still move, here and in what it started.
+create function umbel_expire_v1(execution text) returns void language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+declare
+  failure constant jsonb := '{"name": "DeadlineError", "message": "the execution did not end before its deadline"}';
+begin
+  perform umbel_lock_executions(umbel_family(array[execution]));
+  delete from kr_timer k where k.task_flow_id = execution and k.kind = 'deadline' and k.due_ts <= clock_timestamp();
+  if not found then return; end if;
+  perform 1 from kr_flow_stat f where f.task_flow_id = execution and f.flow_status in ('open', 'paused');
+  if not found then return; end if;
+  delete from kr_timer k where k.task_flow_id = execution;
+  delete from kr_wait w where w.task_flow_id = execution;
+  delete from kr_limit l where l.task_flow_id = execution;
+  update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
+      finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
+    where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
+  update kr_flow_stat f set error = failure where f.task_flow_id = execution;
+  update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
+  update kr_flow_stat f set flow_status = 'open' where f.task_flow_id = execution and f.flow_status = 'paused';
+  perform umbel_wire(execution);
+end $$;
+
+-- Keeps what running programs of a watcher left for the next attempt, but for rows that somebody keeps locked. Answers what it kept, by position.
+create function umbel_checkpoint_v1(watcher int, flows text[], seqs numeric[], attempts int[], checkpoints jsonb[]) returns setof int language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+begin
+  return query with free as materialized (
+    select u.*, k.tid from unnest(flows, seqs, attempts, checkpoints) with ordinality u(flow, seq, attempt, checkpoint, ordinal)
+    cross join lateral (
+      select t.ctid tid from kr_task_stat t where t.task_flow_id = u.flow and t.task_exec_seq = u.seq
+        and t.exec_status = 1 and t.watcher_id = watcher and t.attempt = u.attempt for no key update skip locked) k
+  )
+  update kr_task_stat t set checkpoint = f.checkpoint, revision = t.revision + 1
+    from free f where t.ctid = f.tid
+    returning f.ordinal::int - 1;
+end $$;
+
+-- The flow that is named for failures is started by whichever watcher looks next; never for the failure of one that was started so.
+create function umbel_failed() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+begin
+  insert into kr_start (task_flow_id, tenant, task_id, input)
+    select new.task_flow_id, new.tenant, v.definition #>> '{settings,onFailure}', jsonb_build_object(
+      'execution', new.task_flow_id, 'flow', new.task_id, 'error', coalesce(new.error, (
+        select t.error from kr_task_stat t where t.task_flow_id = new.task_flow_id and t.exec_status = 2 and t.reason = 'failed'
+        order by t.task_exec_seq limit 1)))
+    from ms_flow_version v where v.version = new.version and v.definition #>> '{settings,onFailure}' is not null
+    on conflict do nothing;
+  return null;
+end $$;
+
+create trigger umbel_failed after update of flow_status on kr_flow_stat for each row
+  when (new.flow_status = 'failed' and old.flow_status <> 'failed' and new.version is not null and new.trigger ->> 'kind' is distinct from 'failure')
+  execute function umbel_failed();
+
 create function umbel_signalled() returns trigger language plpgsql as $$
 declare
   unknown text;
@@ -265,6 +361,13 @@ create trigger umbel_signalled after insert on kr_signal
 -- Down Migration
 drop trigger umbel_signalled on kr_signal;
 drop function umbel_signalled();
+drop trigger umbel_failed on kr_flow_stat;
+drop function umbel_failed();
+drop function umbel_checkpoint_v1(int, text[], numeric[], int[], jsonb[]);
+drop function umbel_expire_v1(text);
+drop trigger umbel_deadline_changed on kr_flow_stat;
+drop trigger umbel_deadline_set on kr_flow_stat;
+drop function umbel_deadline();
 drop trigger umbel_child_deleted on kr_flow_stat;
 drop trigger umbel_child_ended on kr_flow_stat;
 drop function umbel_child_ended();
@@ -276,5 +379,7 @@ drop function umbel_time_out_v1(text[], numeric[]);
 drop function umbel_wait_v1(int, text[], numeric[], int[], float8[], jsonb[]);
 drop function umbel_match_v1(text[]);
 drop function umbel_deliver_v1(text[], numeric[], jsonb[]);
+drop table kr_start;
+drop table kr_limit;
 drop table kr_signal;
 drop table kr_wait;

@@ -1,5 +1,4 @@
-// What a row of the catalogue of errors is. Used by errors.ts and its parts.
-
+// What stands in the catalogue of errors for each code. Used by errors.ts and by the parts of it.
 export interface Entry<D> {
   status: number;
   message: (details: D) => string;

@@ -1,58 +1,15 @@
 // The catalogue of errors: every failure that reaches a person, with its HTTP status and its sentence.
 // Everybody throws `UmbelError`; http/ maps it to an answer, cmd/ to one line and an exit code.
 import type { Problem } from './dag/vocabulary.ts';
-import { type Entry, entry } from './error-entry.ts';
-import { EVENT_ERRORS } from './errors-events.ts';
+import { entry, type Entry } from './error-entry.ts';
+import { EVENT_ERRORS } from './event-errors.ts';
+import { HOOK_ERRORS } from './hook-errors.ts';
+import { TASK_ERRORS } from './task-errors.ts';
+import { SERVICE_ERRORS } from './service-errors.ts';
 
 export const ERRORS = {
   CONFIG_INVALID: entry(500, (d: { problems: string[] }) => lines('Bad settings', d.problems)),
-  DATABASE_UNREACHABLE: entry(
-    503,
-    (d: { database?: string; reason: string }) =>
-      `Cannot reach the database${d.database === undefined ? '' : ` ${d.database}`}: ${d.reason}.`,
-  ),
-  DATABASE_REFUSED: entry(
-    503,
-    (d: { database: string; reason: string }) =>
-      `The database ${d.database} refused the connection: ${d.reason}. Check DATABASE_URL.`,
-  ),
-  MIGRATIONS_PENDING: entry(
-    503,
-    (d: { pending: string[] }) => `The database lacks ${d.pending.join(', ')}: run "umbel migrate up".`,
-  ),
-  MIGRATION_FAILED: entry(
-    500,
-    (d: { migration: string; direction: string; reason: string }) =>
-      `Migration ${d.migration} (${d.direction}) failed, nothing was changed: ${d.reason}`,
-  ),
-  PORT_TAKEN: entry(
-    500,
-    (d: { host: string; port: number }) =>
-      `Port ${d.port} on ${d.host} is taken: stop what listens there, or choose another with --port or PORT.`,
-  ),
-  ADDRESS_UNUSABLE: entry(
-    500,
-    (d: { host: string; port: number; reason: string }) =>
-      `Cannot listen on ${d.host}:${d.port}: ${d.reason}. Choose another with --host and --port.`,
-  ),
-  DATA_DIR_UNUSABLE: entry(
-    500,
-    (d: { dataDir: string; reason: string }) =>
-      `Cannot use the data directory ${d.dataDir}: ${d.reason}. Choose another with --data-dir or DATA_DIR.`,
-  ),
-  EMBEDDED_FAILED: entry(
-    500,
-    (d: { reason: string }) =>
-      `The embedded Postgres does not start: ${d.reason}. Set DATABASE_URL to use a server of your own.`,
-  ),
-  EMBEDDED_NOT_RUNNING: entry(
-    503,
-    (d: { dataDir: string }) =>
-      `No embedded database runs for ${d.dataDir}: start one with "umbel up", or set DATABASE_URL.`,
-  ),
-  /** `report` is the server's own account: message, the line with a caret, detail and hint. */
-  SQL_FAILED: entry(400, (d: { report: string }) => d.report),
-  /** Registering says it in Flower's words, the repository of flows in Open Integration Hub's. */
+  ...SERVICE_ERRORS,
   FLOW_NOT_FOUND: entry(
     404,
     (d: { flow: string; text?: string | undefined }) => d.text ?? 'no tasks registered',
@@ -83,11 +40,6 @@ export const ERRORS = {
     lines('The flow is not valid', d.problems.map(problemLine)),
   ),
   EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
-  TASK_NOT_FOUND: entry(
-    404,
-    (d: { execution: string; step: string }) =>
-      `The execution "${d.execution}" has no task of a step "${d.step}".`,
-  ),
   CALLBACK_NOT_FOUND: entry<object>(
     404,
     () => 'No task waits for this callback: its token is unknown, or has been used.',
@@ -96,11 +48,6 @@ export const ERRORS = {
     409,
     (d: { execution: string; status: string; verb: string }) =>
       `The execution "${d.execution}" cannot be ${d.verb}: it has ended (${d.status}).`,
-  ),
-  TASK_FINISHED: entry(
-    409,
-    (d: { execution: string; step: string }) =>
-      `The task "${d.step}" of the execution "${d.execution}" has finished, so there is nothing to skip.`,
   ),
   STEP_NOT_FOUND: entry(
     404,
@@ -131,6 +78,9 @@ export const ERRORS = {
   DEFINITION_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
     lines(`The definition of "${d.flow}" is not valid`, d.problems.map(problemLine)),
   ),
+  INPUT_INVALID: entry(422, (d: { flow: string; problems: Problem[] }) =>
+    lines(`The input does not fit the inputSchema of "${d.flow}"`, d.problems.map(problemLine)),
+  ),
   BODY_MALFORMED: entry(400, (d: { reason: string }) => `The request body cannot be read: ${d.reason}.`),
   BODY_INVALID: entry(400, (d: { problems: Problem[] }) =>
     lines('The request body is not valid', d.problems.map(problemLine)),
@@ -140,9 +90,15 @@ export const ERRORS = {
   ),
   PATH_INVALID: entry(400, (d: { reason: string }) => `The path cannot be read: ${d.reason}.`),
   BODY_TOO_LARGE: entry(413, (d: { limit: number }) => `The request body is larger than ${d.limit} bytes.`),
+  BODY_SLOW: entry(408, (d: { seconds: number }) => `The request body did not arrive within ${d.seconds} s.`),
   MEDIA_TYPE_UNSUPPORTED: entry(
     415,
-    (d: { mediaType: string }) => `Cannot read a body of type "${d.mediaType}": send application/json.`,
+    (d: { mediaType: string; known?: string }) =>
+      `Cannot read a body of type "${d.mediaType}": send ${d.known ?? 'application/json'}.`,
+  ),
+  HEADER_INVALID: entry(
+    400,
+    (d: { header: string; reason: string }) => `The header ${d.header} ${d.reason}.`,
   ),
   METHOD_NOT_ALLOWED: entry(
     405,
@@ -165,6 +121,8 @@ export const ERRORS = {
     (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
   ),
   ...EVENT_ERRORS,
+  ...HOOK_ERRORS,
+  ...TASK_ERRORS,
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),
 } as const;

@@ -1,12 +1,20 @@
-// A process of HTTP clients, each with one kept connection and one request at a time. Asked `run`: sends so many POSTs in all.
+// A process of HTTP clients, each with one kept connection and one request at a time. Asked `run`: sends so many POSTs in all,
+// with a JSON body when its settings have one.
 // Written on bare sockets, because a client that costs more than the server would be what is measured.
 import { connect, type Socket } from 'node:net';
 import { describeLatencies } from '../statistics.ts';
 import { answerParent, readSettings } from './parent.ts';
 
-const { address, path, clients } = readSettings() as { address: string; path: string; clients: number };
+const { address, path, clients, body } = readSettings() as {
+  address: string;
+  path: string;
+  clients: number;
+  body?: string;
+};
 const { hostname, port, host } = new URL(address);
-const REQUEST = Buffer.from(`POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 0\r\n\r\n`);
+const TYPE = body === undefined ? '' : 'content-type: application/json\r\n';
+const HEAD = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\n${TYPE}content-length: ${Buffer.byteLength(body ?? '')}\r\n\r\n`;
+const REQUEST = Buffer.from(`${HEAD}${body ?? ''}`);
 const LIMIT_MS = 300_000;
 
 interface Run {

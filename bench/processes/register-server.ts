@@ -1,8 +1,9 @@
-// A process that serves the register API and, when told to, watches as well: `umbel register`, or `umbel up`. Tells `start` for
+// A process that serves the register API and webhooks and, when told to, watches as well: `umbel register`, or `umbel up`. Tells `start` for
 // each task that begins, with the time.
 import { silentLogger } from '../../src/log.ts';
 import { makeRegistrar } from '../../src/registrar/registrar.ts';
 import { makeSchedules } from '../../src/triggers/schedules.ts';
+import { bindHooks } from '../../src/triggers/bind-hooks.ts';
 import { makeApp } from '../../src/http/app.ts';
 import { serve, stopServing } from '../../src/http/serve.ts';
 import { makeHinter } from '../../src/sql/hinter.ts';
@@ -15,8 +16,10 @@ const { url, watch, workers } = readSettings() as { url: string; watch: boolean;
 const log = silentLogger();
 const db = openPool(url, 'umbel bench register');
 const watching = watch
-  ? openWatching({ url, workers }, ({ execution }) =>
-      tell('start', { id: execution.id, at: String(process.hrtime.bigint()) }),
+  ? openWatching(
+      { url, workers },
+      ({ execution }) => tell('start', { id: execution.id, at: String(process.hrtime.bigint()) }),
+      ({ ended }) => hooks.hear(ended.map(({ flow }) => flow)),
     )
   : undefined;
 const hinter = makeHinter(db, log);
@@ -25,7 +28,9 @@ const wake = (pool: string, priority: number) => {
   hinter.hint(pool, priority);
 };
 const registrar = makeRegistrar({ db, wake });
-const app = await makeApp({ ...registrar, schedules: makeSchedules(db), log });
+const hooks = bindHooks({ db, ...registrar, findSecret: () => undefined, log });
+const lieDown = hooks.keepUp();
+const app = await makeApp({ ...registrar, hooks, schedules: makeSchedules(db), log });
 await watching?.start();
 const address = await serve(app, { host: '127.0.0.1', port: 0 });
 const usage = probeNode();
@@ -34,6 +39,7 @@ answerParent(
   {
     usage: async () => usage(),
     stop: async () => {
+      lieDown();
       await stopServing(app, 1_000);
       await watching?.stop();
       await db.close();

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { makeLogger } from '../../src/log.ts';
 import { makeRegistry } from '../../src/programs/registry.ts';
 import type { Database } from '../../src/sql/database.ts';
-import { makeWatcher, type Watcher } from '../../src/watcher/watcher.ts';
+import { makeWatcher, type Watcher, type WatcherOptions } from '../../src/watcher/watcher.ts';
 import type { Figures } from '../shape.ts';
 import { openPool } from './database.ts';
 import { tellingPrograms, type OnStart } from './programs.ts';
@@ -28,7 +28,11 @@ export const POLL_INTERVAL_MS = 5_000;
 const LEASE_MS = 15_000;
 const GRACE_MS = 5_000;
 
-export function openWatching({ url, workers }: WatchSettings, onStart: OnStart): Watching {
+export function openWatching(
+  { url, workers }: WatchSettings,
+  onStart: OnStart,
+  onTurn?: WatcherOptions['onTurn'],
+): Watching {
   const db = openPool(url, 'umbel bench watch');
   const calls = countCalls(db);
   const complaints = countComplaints();
@@ -42,6 +46,7 @@ export function openWatching({ url, workers }: WatchSettings, onStart: OnStart):
     pollInterval: POLL_INTERVAL_MS,
     lease: LEASE_MS,
     release: 'bench',
+    ...(onTurn === undefined ? {} : { onTurn }),
   });
   return {
     start: () => watcher.start(),

@@ -25,6 +25,8 @@ export interface ExecuteOptions {
   /** Of every task; -20 (most urgent) to 19. */
   priority?: number;
   idempotencyKey?: string;
+  /** How long it may take, in place of the flow's `deadline`: milliseconds or text such as `30m`; 0 is no limit. */
+  timeout?: number | string;
 }
 
 /** What came of an execution; `open` when it had not ended within the wait. */
@@ -112,6 +114,9 @@ function makeExecutions(send: Send) {
   return {
     get: async (id: string) =>
       (await send('GET', ['executions', id])).data as Execution & { tasks: ExecutionTask[] },
+    /** What a task gave; rejects with `NOT_FINISHED` before that, with `TASK_FAILED` when there is none. */
+    result: async (id: string, step: string) =>
+      (await send('GET', ['executions', id, 'tasks', step, 'result'])).data as Json,
     /** Newest first; `cursor` leads to the next page. */
     async list(options: ListOptions = {}): Promise<{ executions: Execution[]; cursor?: string }> {
       const { data, meta } = await send('GET', ['executions'], undefined, options);

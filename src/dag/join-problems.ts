@@ -14,6 +14,7 @@ export function findJoinProblems(steps: readonly Step[]): Problem[] {
   return steps.flatMap((step, at) => [
     ...findEdgeProblems(step, predecessors[at]!, `steps[${at}]`),
     ...findNeedProblems(step, predecessors[at]!, `steps[${at}].join`),
+    ...findCatchProblems(step, `steps[${at}]`),
     ...findGotoProblems(steps, at),
   ]);
 }
@@ -50,6 +51,19 @@ function findNeedProblems({ options }: Step, predecessors: ReadonlySet<string>, 
     return [{ path, message: 'the step waits for no other, so nothing can arrive; name steps in its after' }];
   const message = `${need} steps cannot arrive: it waits for ${predecessors.size} (${[...predecessors].join(', ')})`;
   return [{ path: join === 'any' ? path : `${path}.n`, message }];
+}
+
+/** A catch says where a failure goes: on to all, or to one step. */
+function findCatchProblems({ options }: Step, path: string): Problem[] {
+  const given = options?.['catch'];
+  return (Array.isArray(given) ? given : []).flatMap((entry, at) => {
+    const { goto, continue: goesOn } = asObject(entry);
+    const place = `${path}.catch[${at}]`;
+    if (goto === undefined && goesOn !== true)
+      return [{ path: place, message: 'says not how to go on; add continue: true, or goto with a step' }];
+    if (goto === undefined || goesOn === undefined || goesOn === false) return [];
+    return [{ path: place, message: 'has both goto and continue; choose one' }];
+  });
 }
 
 function findGotoProblems(steps: readonly Step[], at: number): Problem[] {

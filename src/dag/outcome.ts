@@ -49,7 +49,7 @@ export type Outcome =
   | { kind: 'ignored'; error: TaskError }
   /** Wait, and then another attempt; `delay` in milliseconds. */
   | { kind: 'retry'; error: TaskError; delay: number }
-  /** Wait, asked for by the program itself; the checkpoint is there on the next attempt. */
-  | { kind: 'sleep'; delay: number; checkpoint: Json }
+  /** Wait, asked for by the program itself or until the fallback begins; the checkpoint is there on the next attempt. */
+  | { kind: 'sleep'; delay: number; checkpoint: Json; error?: TaskError }
   /** Suspend, until something comes from outside or `timeout` milliseconds are over. */
   | { kind: 'wait'; wait: Wait; timeout: number | null; checkpoint: Json };

@@ -1,11 +1,11 @@
 // Sends events to subscribers: a consumer makes a delivery of each event for each that wants it, a loop sends what is due, retries
 // and in the end gives up. Any number of processes do so together. Started by cmd/.
-import type { JsonObject } from '../dag/vocabulary.ts';
 import { messageOf } from '../errors.ts';
 import { isUnreachable } from '../sql/failures.ts';
 import {
   claimDeliveries,
   type DueDelivery,
+  type KeptEvent,
   makeDeliveries,
   readNextDelivery,
   settleDelivery,
@@ -105,7 +105,7 @@ async function attempt(deps: DeliverDeps, { event, url, secrets }: DueDelivery, 
     const found = secrets.map((name) => findSecret(deps, name));
     const body = JSON.stringify(withService(event, deps.service));
     const signed = signHeaders(
-      { id: `${deps.service}-${String(event['id'])}`, timestamp: Math.floor(Date.now() / 1000), body },
+      { id: `${deps.service}-${event.id}`, timestamp: Math.floor(Date.now() / 1000), body },
       found,
     );
     const headers = { 'content-type': 'application/json', ...signed };
@@ -127,9 +127,8 @@ function findSecret({ findSecret }: DeliverDeps, name: string): string {
   return secret;
 }
 
-function withService(event: JsonObject, service: string): JsonObject {
-  const headers = event['headers'] as JsonObject;
-  return { ...event, headers: { ...headers, serviceName: headers['serviceName'] ?? service } };
+function withService({ id, headers, payload }: KeptEvent, service: string) {
+  return { id, headers: { ...headers, serviceName: headers.serviceName ?? service }, payload };
 }
 
 function originOf(url: string): string {

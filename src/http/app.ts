@@ -3,6 +3,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registrar } from '../registrar/registrar.ts';
+import type { Hooks } from '../triggers/hooks.ts';
 import type { Schedules } from '../triggers/schedules.ts';
 import { UmbelError } from '../errors.ts';
 import type { Hub } from '../events/hub.ts';
@@ -38,6 +39,7 @@ export interface AppDeps extends Registrar {
   /** Gives events to those who listen. Default: nothing happens. */
   events?: Hub;
   subscriptions?: Subscriptions;
+  hooks: Hooks;
   schedules: Schedules;
   log: HttpLog;
   /** The metrics of the process, in Prometheus's text form. Default: none. */
@@ -46,6 +48,8 @@ export interface AppDeps extends Registrar {
   observeRequest?: (method: string, route: string, status: number, ms: number) => void;
   /** Default: everybody is the local user, who may do everything. */
   authenticate?: Authenticate;
+  /** Where others reach the server, once it listens; absent: no address is shown. */
+  publicUrl?: () => string;
   /** Names under which it may be called, besides addresses and localhost; undefined: any. */
   hosts?: ReadonlySet<string> | undefined;
 }

@@ -17,8 +17,12 @@ export function readJsonBodies(app: FastifyInstance): void {
   });
 }
 
-function readJson(text: string): unknown {
-  const body = parseJson(text.startsWith('\uFEFF') ? text.slice(1) : text);
+export function readJson(text: string): unknown {
+  return refuseUnstorable(parseJson(text.startsWith('\uFEFF') ? text.slice(1) : text));
+}
+
+/** The body itself. Errors: `BODY_INVALID`. */
+export function refuseUnstorable<Body>(body: Body): Body {
   const problem = findRefusal(body, '', 1);
   if (problem !== null) throw new UmbelError('BODY_INVALID', { problems: [problem] });
   return body;

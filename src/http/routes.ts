@@ -12,6 +12,7 @@ import { addExecutionRoutes } from './routes/executions.ts';
 import { addFlowRepositoryRoutes } from './routes/flow-repository.ts';
 import { addFlowRoutes } from './routes/flows.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addHookRoutes } from './routes/hooks.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
 import { addScheduleRoutes } from './routes/schedule.ts';
@@ -20,6 +21,7 @@ import { addSubscriptionRoutes } from './routes/subscriptions.ts';
 export async function addRoutes(app: App, deps: AppDeps): Promise<void> {
   await addDocs(app);
   addRegisterRoute(app, deps);
+  addHookRoutes(app, deps);
   addFlowRoutes(app, deps);
   addScheduleRoutes(app, deps);
   addFlowRepositoryRoutes(app, deps);

@@ -3,6 +3,7 @@ import { approvalWait } from './approval-wait.ts';
 import { echoParamTimeSleep } from './echo-param-time-sleep.ts';
 import { echoRandomTimeSleep } from './echo-random-time-sleep.ts';
 import { empty } from './empty.ts';
+import { makeHookReply, type WriteReply } from './hook-reply.ts';
 import { flowExecute } from './flow-execute.ts';
 import { makeHttpPostRequest } from './http-post-request.ts';
 import { makeHttpRequest } from './http-request.ts';
@@ -11,14 +12,25 @@ import type { Program } from './program.ts';
 import { signalWait } from './signal-wait.ts';
 import { timerSleep } from './timer-sleep.ts';
 
+/** What programs do in the engine's own house. */
+export interface Services {
+  writeReply: WriteReply;
+}
+
+/** For a process that lists programs and runs none. */
+const NO_SERVICES: Services = {
+  writeReply: () => Promise.reject(new Error('this process does not run tasks')),
+};
+
 /** All of them; those that call other services do so through `callOut`. */
-export function makeBuiltinPrograms(callOut: CallOut): readonly Program[] {
+export function makeBuiltinPrograms(callOut: CallOut, { writeReply } = NO_SERVICES): readonly Program[] {
   return [
     echoRandomTimeSleep,
     echoParamTimeSleep,
     makeHttpPostRequest(callOut),
     makeHttpRequest(callOut),
     timerSleep,
+    makeHookReply(writeReply),
     signalWait,
     approvalWait,
     flowExecute,

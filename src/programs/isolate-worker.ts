@@ -2,7 +2,8 @@
 // The thread's side of isolate.ts: finds the program in its module, runs it, and writes what comes of it in a form that can cross.
 import type { MessagePort } from 'node:worker_threads';
 import { writeThrown } from './isolate-error.ts';
-import type { IsolatedAnswer, IsolatedTask, LogLine } from './isolate.ts';
+import type { Json } from '../dag/vocabulary.ts';
+import type { Beat, IsolatedAnswer, IsolatedTask, LogLine } from './isolate.ts';
 import { isLater } from './later.ts';
 import { isWaiting } from './wait-for.ts';
 import { ProgramError } from './program-error.ts';
@@ -41,7 +42,10 @@ async function findProgram({ home }: IsolatedTask): Promise<Program> {
 }
 
 function makeContext(task: IsolatedTask): Context {
-  return { ...task.context, log: makeLog(task.lines), signal: never };
+  const { lines } = task;
+  const heartbeat = (checkpoint?: Json) =>
+    lines.postMessage({ beat: checkpoint === undefined ? {} : { checkpoint } } satisfies Beat);
+  return { ...task.context, log: makeLog(lines), signal: never, heartbeat };
 }
 
 function makeLog(lines: MessagePort): ProgramLog {

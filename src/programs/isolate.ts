@@ -17,7 +17,7 @@ export interface Home {
 }
 
 /** Of a context, what can be copied to a thread. */
-type PlainContext = Omit<Context, 'log' | 'signal'>;
+type PlainContext = Omit<Context, 'log' | 'signal' | 'heartbeat'>;
 
 /** What a thread is told of an attempt. */
 export interface IsolatedTask {
@@ -25,6 +25,11 @@ export interface IsolatedTask {
   context: PlainContext;
   /** Takes the lines of the log. */
   lines: MessagePort;
+}
+
+/** A sign of life, with what to keep for the next attempt. */
+export interface Beat {
+  beat: { checkpoint?: Json };
 }
 
 export interface LogLine {
@@ -65,9 +70,9 @@ export function makeIsolate(threads = availableParallelism()): Isolate {
 
 /** Stopped by ending the thread, whatever it is at. */
 async function runInThread(pool: Piscina, home: Home, context: Context): Promise<unknown> {
-  const { log, signal } = context;
+  const { signal } = context;
   const { port1: ear, port2: lines } = new MessageChannel();
-  const write = ({ level, message, fields }: LogLine) => log[level](message, fields);
+  const write = (line: LogLine | Beat) => hear(context, line);
   ear.on('message', write);
   const task: IsolatedTask = { home, context: pickPlain(context), lines };
   try {
@@ -78,8 +83,17 @@ async function runInThread(pool: Piscina, home: Home, context: Context): Promise
   } finally {
     // The answer may have overtaken the last lines.
     for (let line = receiveMessageOnPort(ear); line; line = receiveMessageOnPort(ear))
-      write(line.message as LogLine);
+      write(line.message as LogLine | Beat);
     ear.close();
+  }
+}
+
+function hear({ log, heartbeat }: Context, line: LogLine | Beat): void {
+  if (!('beat' in line)) return log[line.level](line.message, line.fields);
+  try {
+    heartbeat(line.beat.checkpoint);
+  } catch (error) {
+    log.warn(`a checkpoint was not kept: ${(error as Error).message}`);
   }
 }
 

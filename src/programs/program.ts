@@ -40,8 +40,10 @@ export interface Context<Params = unknown> {
   readonly log: ProgramLog;
   /** Aborts when the attempt times out or is cancelled; its `reason` is an Error. */
   readonly signal: AbortSignal;
-  /** What the last attempt left with `runAgainAfter` or `waitFor`; null on the first. */
+  /** What the last attempt left with `heartbeat`, `runAgainAfter` or `waitFor`; null on the first. */
   readonly checkpoint: Json;
+  /** Says that it is still at work, as `timeout: {heartbeat}` may ask, and keeps a checkpoint for the next attempt, whatever ends this one. */
+  readonly heartbeat: (checkpoint?: Json) => void;
   /** The signal that the task waited for; null before it came. */
   readonly delivered: Signal | null;
   /** Where the task is to be answered for once the program has ended; null unless its step says `awaitCallback`. */

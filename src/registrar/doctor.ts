@@ -16,6 +16,7 @@ import {
   findUnknownPrograms,
   findUnservedPools,
 } from './doctor-work.ts';
+import { findOverdueSchedules } from './doctor-schedules.ts';
 import type { Finding } from './finding.ts';
 
 export interface Examination {
@@ -38,6 +39,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   programs: findUnknownPrograms,
   orphans: findOrphans,
   places: findPlaceQueues,
+  schedules: findOverdueSchedules,
 };
 
 const PATIENCE = 5_000;

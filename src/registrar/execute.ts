@@ -20,6 +20,8 @@ export interface ExecuteRequest {
   params?: JsonObject | undefined;
   priority?: number | undefined;
   idempotencyKey?: string | undefined;
+  /** Milliseconds that it may take. */
+  timeout?: number | undefined;
 }
 
 export interface Execute {
@@ -90,12 +92,19 @@ function refuseKey(execution: string): UmbelError {
 }
 
 function toRegistration(request: ExecuteRequest, trigger: Json): RegisterRequest {
-  const { flow, tenant, input, params, priority, idempotencyKey } = request;
-  return { flow, tenant, input, params, priority, idempotencyKey, trigger };
+  const { flow, tenant, input, params, priority, idempotencyKey, timeout } = request;
+  return { flow, tenant, input, params, priority, idempotencyKey, timeout, trigger };
 }
 
-function hashRequest({ flow, tenant, input, params, priority }: ExecuteRequest): string {
-  const content = { flow, tenant, input: input ?? null, params: params ?? null, priority: priority ?? null };
+function hashRequest({ flow, tenant, input, params, priority, timeout }: ExecuteRequest): string {
+  const content = {
+    flow,
+    tenant,
+    input: input ?? null,
+    params: params ?? null,
+    priority: priority ?? null,
+    ...(timeout === undefined ? {} : { timeout }),
+  };
   return createHash('sha256').update(canonicalJson(content)).digest('base64url');
 }
 

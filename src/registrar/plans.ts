@@ -1,6 +1,7 @@
 // Plans of flows, kept in memory: what register.ts needs to know to register an execution without reading the definition again.
 // Only valid plans are kept. A kept one may be out of date: whoever would refuse a request because of it loads it afresh.
-import type { PlanTask, Step } from '../dag/vocabulary.ts';
+import { parseDuration } from '../dag/duration.ts';
+import type { JsonObject, PlanTask, Step } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import type { Definition } from '../sql/definitions.ts';
 import { makeBatcher } from './batch.ts';
@@ -13,10 +14,14 @@ export interface Plan {
   revision: string;
   version: string;
   tenant: string;
+  /** Milliseconds that an execution may take; null: no limit. */
+  deadline: number | null;
   /** Keys of the parameters of all its steps. */
   params: ReadonlySet<string>;
   /** For each pool in which a root waits, the most urgent priority of those. */
   roots: ReadonlyMap<string, number>;
+  /** What the input has to fit; null: anything does. */
+  inputSchema: JsonObject | null;
 }
 
 export interface PlanDeps {
@@ -91,9 +96,12 @@ async function plan(deps: PlanDeps, definition: Definition): Promise<Plan | Erro
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
-  const { flow, revision, tenant, steps } = definition;
+  const { flow, revision, tenant, steps, settings } = definition;
+  const deadline = parseDuration(settings?.['deadline']) || null;
   const { version, tasks } = planned;
-  return { flow, revision, version, tenant, params: paramKeys(steps), roots: findRoots(tasks) };
+  const inputSchema = (settings?.['inputSchema'] ?? null) as JsonObject | null;
+  const params = paramKeys(steps);
+  return { flow, revision, version, tenant, deadline, params, roots: findRoots(tasks), inputSchema };
 }
 
 function paramKeys(steps: Step[]): ReadonlySet<string> {

@@ -23,6 +23,8 @@ export interface RegisterRequest {
   idempotencyKey?: string | undefined;
   /** What started it; kept with the execution. */
   trigger: Json;
+  /** Milliseconds that it may take, in place of the flow's `deadline`; 0: no limit. */
+  timeout?: number | undefined;
   /** The task that starts it, which is told of its end. */
   parent?: { id: string; seq: string } | undefined;
 }
@@ -53,7 +55,7 @@ const BASE_BYTES = 400;
 /** A definition may change between reading and writing; one that changes this often in a row is being written to in a loop. */
 const TRIES = 8;
 
-/** Errors of the function it makes: `FLOW_NOT_FOUND`, `DEFINITION_INVALID`, `DEFINITION_CHANGING`, `BODY_INVALID`, `QUEUE_FULL`, `DATABASE_UNREACHABLE`. */
+/** Errors of the function it makes: `FLOW_NOT_FOUND`, `DEFINITION_INVALID`, `DEFINITION_CHANGING`, `BODY_INVALID`, `INPUT_INVALID`, `QUEUE_FULL`, `DATABASE_UNREACHABLE`. */
 export function makeRegister(deps: RegisterDeps): Register {
   const plans = makePlans(deps);
   const enqueue = makeBatcher({
@@ -121,6 +123,8 @@ export function toRegistration(request: RegisterRequest, plan: Plan): Registrati
   if (priority !== undefined) registration.priority = priority;
   if (idempotencyKey !== undefined) registration.idempotencyKey = idempotencyKey;
   if (parent !== undefined) registration.parent = parent;
+  const timeout = request.timeout ?? plan.deadline;
+  if (timeout) registration.timeout = timeout;
   return registration;
 }
 

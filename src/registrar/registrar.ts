@@ -6,6 +6,7 @@ import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
 import { sendHint } from '../sql/wake.ts';
 import { registerSurely } from '../sql/register-surely.ts';
+import { readTaskResult } from '../sql/results.ts';
 import { makeRerunMany, type RerunMany } from './bulk.ts';
 import { type Callbacks, makeCallbacks } from './callbacks.ts';
 import { type Control, makeControl } from './control.ts';
@@ -16,12 +17,14 @@ import { findUnreadiness } from './readiness.ts';
 import { type Components, makeComponents } from './components/components.ts';
 import { type LifeCycle, makeLifeCycle } from './life-cycle/start-stop.ts';
 import { type FlowRepository, makeFlowRepository } from './repository/repository.ts';
+import { makeReadResult, type ReadResult } from './results.ts';
 import { makeRegister, type Register, type RegisterDeps } from './register.ts';
 
 export interface Registrar {
   register: Register;
   execute: Execute;
   executions: ExecutionReader;
+  readResult: ReadResult;
   control: Control;
   callbacks: Callbacks;
   rerunMany: RerunMany;
@@ -72,6 +75,7 @@ export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): R
     callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),
     findUnreadiness: () => findUnreadiness(db),
+    readResult: makeReadResult((which) => readTaskResult(db.kysely, which)),
     executions: makeExecutionReader({
       listExecutions: (filter) => listExecutions(db.kysely, filter),
       readExecution: (which) => readExecution(db.kysely, which),

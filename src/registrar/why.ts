@@ -34,7 +34,9 @@ const IGNORED: Readonly<Record<string, string>> = {
   not_selected: 'not selected when the execution was started',
 };
 
-function explainIgnored({ reason, error }: TaskRow): string {
+function explainIgnored({ reason, error, attempt }: TaskRow): string {
+  // What is skipped because of others is never taken by a watcher.
+  if (reason === 'skipped' && attempt > 0) return 'its condition (when) did not hold';
   const known = IGNORED[reason ?? 'operator'];
   if (known !== undefined) return known;
   if (error === null) return `ignored: ${reason}`;

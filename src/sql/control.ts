@@ -158,6 +158,9 @@ async function wakeSleepers(tx: Tx, flows: string[], seqs: string[]): Promise<vo
   await sql`
     delete from kr_wait w using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
     where w.task_flow_id = u.flow and w.task_exec_seq = u.seq`.execute(tx);
+  await sql`
+    delete from kr_limit l using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
+    where l.task_flow_id = u.flow and l.task_exec_seq = u.seq`.execute(tx);
   await sql`select umbel_wire(flow) from (select distinct flow from unnest(${flows}::text[]) flow order by 1) u`.execute(
     tx,
   );

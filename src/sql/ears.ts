@@ -10,6 +10,7 @@ export function keepListening(
   onHint: (hint: Hint) => void,
   onHearing: () => void,
   log: Logger,
+  channel?: string,
 ): () => Promise<void> {
   let stopped = false;
   let close = async () => {};
@@ -30,7 +31,7 @@ export function keepListening(
   };
   const listen = async () => {
     try {
-      close = await listenForHints(url, onHint, again);
+      close = await listenForHints(url, onHint, again, channel);
       if (stopped) return await close();
       pause = 500;
       onHearing();

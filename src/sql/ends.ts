@@ -1,12 +1,12 @@
-// How executions ended, for whoever waits for them. Called by registrar/execute.ts.
-import { sql } from 'kysely';
+// How executions ended, for whoever waits for them. Called by registrar/execute.ts and sql/executions.ts.
+import { CompiledQuery, sql } from 'kysely';
 import type { Json } from '../dag/vocabulary.ts';
 import type { Database, Db } from './database.ts';
 
 export interface ExecutionEnd {
   id: string;
   status: string;
-  /** The only leaf's result, else an object of the leaves' results by step. */
+  /** The only leaf's result, else an object of the leaves' results by name. */
   output: Json;
   error: Json;
 }
@@ -18,18 +18,25 @@ export async function readEnds(db: Database, ids: string[]): Promise<(ExecutionE
   return ids.map((id) => ends.get(id) ?? null);
 }
 
+/** What came of an execution; null unless it is a success. */
+export async function readOutput(db: Db, id: string): Promise<Json> {
+  const { rows } = await db.executeQuery(CompiledQuery.raw(READ, [[id]]));
+  return (rows as ExecutionEnd[])[0]?.output ?? null;
+}
+
 const READ = `
   select f.task_flow_id id, f.flow_status status, coalesce(f.error, t.error) error,
     case when f.flow_status <> 'success' then null
       else coalesce(f.output, case when t.leaves = 1 then t.only else t.output end) end output
   from kr_flow_stat f cross join lateral (
     select count(*) filter (where k.leaf) leaves, (array_agg(k.result) filter (where k.leaf))[1] only,
-      jsonb_object_agg(k.step, k.result) filter (where k.leaf) output,
+      jsonb_object_agg(k.name, k.result) filter (where k.leaf) output,
       (array_agg(k.error order by k.seq) filter (where k.failed))[1] error
     from (
       select s.task_exec_seq seq, coalesce(s.releases, '{}') = '{}' leaf, s.result, s.error,
-        coalesce(p.step, trim_scale(s.task_seq)::text) step, s.exec_status = 2 and s.reason = 'failed' failed
+        coalesce(p.options ->> 'output', p.step, d.options ->> 'output', d.step_id, trim_scale(s.task_seq)::text) name, s.exec_status = 2 and s.reason = 'failed' failed
       from kr_task_stat s left join ms_plan p on p.version = s.version and p.task_exec_seq = s.task_exec_seq
+      left join ms_task_definition d on s.version is null and d.task_id = s.task_id and d.task_seq = s.task_seq
       where s.task_flow_id = f.task_flow_id
     ) k
   ) t

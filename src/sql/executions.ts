@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { ExecStatus, Json, JsonObject } from '../dag/vocabulary.ts';
 import type { Db } from './database.ts';
+import { readOutput } from './ends.ts';
 import { readSurroundings, type Surroundings } from './why.ts';
 
 export interface ExecutionRow {
@@ -145,8 +146,9 @@ export async function readExecution(
         select * from (${selectExecutions(allExecutions)}) e where e.id = ${id} and e.tenant = ${tenant}`.execute(
         tx,
       );
-      const [execution] = rows;
-      if (execution === undefined) return null;
+      const [found] = rows;
+      if (found === undefined) return null;
+      const execution = { ...found, output: await readOutput(tx, id) };
       const tasks = await readTasks(tx, id);
       return { execution, tasks, surroundings: await readSurroundings(tx, execution, tasks) };
     });

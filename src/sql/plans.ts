@@ -34,7 +34,7 @@ export async function readPlans(db: Database, versions: string[]): Promise<Map<s
 export async function readPrograms(
   db: Database,
   keys: { taskId: string; taskSeq: string }[],
-): Promise<(Pick<PlannedTask, 'step' | 'program' | 'options' | 'wireOn'> | null)[]> {
+): Promise<(Pick<PlannedTask, 'step' | 'program' | 'options'> | null)[]> {
   const { rows } = await db.pool.query<{
     step: string | null;
     program: string | null;
@@ -47,6 +47,6 @@ export async function readPrograms(
     values: [keys.map((k) => k.taskId), keys.map((k) => k.taskSeq)],
   });
   return rows.map((r) =>
-    r.program === null ? null : { step: r.step!, program: r.program, options: r.options, wireOn: 0 },
+    r.program === null ? null : { step: r.step!, program: r.program, options: r.options },
   );
 }

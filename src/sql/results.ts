@@ -1,6 +1,8 @@
-// What tasks look at besides their own row: results of others, and what their execution was started with. Called by watcher/gather.ts.
-import type { Json } from '../dag/vocabulary.ts';
-import type { Database } from './database.ts';
+// Results of tasks, and what executions were started with: for tasks that look at them (watcher/gather.ts) and for who asks
+// (registrar/results.ts).
+import type { ExecStatus, Json } from '../dag/vocabulary.ts';
+import { sql } from 'kysely';
+import type { Database, Db } from './database.ts';
 
 /** Results of tasks as JSON text, in order; null where there is none. */
 export async function readResults(
@@ -42,4 +44,33 @@ export async function readExecutionInputs(db: Database, flows: string[]): Promis
     values: [flows],
   });
   return new Map(rows.map(({ flow, input }) => [flow, input]));
+}
+
+export interface TaskResult {
+  execStatus: ExecStatus;
+  reason: string | null;
+  result: Json;
+  error: { name?: string; message?: string } | null;
+}
+
+/** The task of a step, by its id, seq or exec seq; `task` is null when there is none, all is null when there is no such execution. */
+export async function readTaskResult(
+  db: Db,
+  { tenant, id, step }: { tenant: string; id: string; step: string },
+): Promise<{ task: TaskResult | null } | null> {
+  const { rows } = await sql<TaskResult & { found: boolean }>`
+    select t.task_exec_seq is not null found, t.exec_status::int "execStatus", t.reason, t.result, t.error
+    from kr_flow_stat f left join lateral (
+      select k.task_exec_seq, k.exec_status, k.reason, k.result, k.error from kr_task_stat k
+      left join ms_plan p on p.version = k.version and p.task_exec_seq = k.task_exec_seq
+      left join ms_task_definition d on k.version is null and d.task_id = k.task_id and d.task_seq = k.task_seq
+      where k.task_flow_id = f.task_flow_id
+        and ${step} in (p.step, d.step_id, trim_scale(d.task_seq)::text, trim_scale(k.task_exec_seq)::text)
+      order by ${step} is distinct from coalesce(p.step, d.step_id), k.task_exec_seq limit 1
+    ) t on true
+    where f.task_flow_id = ${id} and f.tenant = ${tenant}`.execute(db);
+  const [row] = rows;
+  if (row === undefined) return null;
+  const { found, ...task } = row;
+  return { task: found ? task : null };
 }

@@ -140,6 +140,21 @@ export async function readAgenda(db: Database): Promise<Agenda> {
   return rows[0]!;
 }
 
+/** How many active schedules should have been looked at that long ago, and the one that waits longest. */
+export async function readOverdue(
+  db: Db,
+  seconds: number,
+): Promise<{ schedules: number; flow: string; seconds: number }> {
+  const { rows } = await sql<{ schedules: number; flow: string; seconds: number }>`
+    select count(*)::int schedules, (array_agg(o.task_id order by o.late desc))[1] flow, coalesce(max(o.late), 0)::float8 seconds
+    from (
+      select s.task_id, extract(epoch from clock_timestamp() - coalesce(s.due_execution, s.decided_to)) late
+      from ms_schedule s join ms_flow f on f.task_id = s.task_id
+      where not s.paused and f.status = 'active' and coalesce(s.due_execution, s.decided_to) < clock_timestamp() - ${seconds} * interval '1 s'
+    ) o`.execute(db);
+  return rows[0]!;
+}
+
 /** Flows that fire within a time from now. */
 export async function listSoonDue(db: Database, withinMs: number, most: number): Promise<string[]> {
   const { rows } = await db.pool.query<{ flow: string }>({

@@ -1,6 +1,6 @@
 // Subscriptions to events, and what is sent for them. Called by events/.
 import { sql } from 'kysely';
-import type { Json, JsonObject } from '../dag/vocabulary.ts';
+import type { Json } from '../dag/vocabulary.ts';
 import type { Database, Tx } from './database.ts';
 
 export interface Subscription {
@@ -54,9 +54,16 @@ export async function makeDeliveries(tx: Tx, events: string[]): Promise<number> 
   return rows[0]?.made ?? 0;
 }
 
+/** An event as a delivery keeps it; without a name it is this installation's. */
+export interface KeptEvent {
+  id: string;
+  headers: { name: string; createdAt: string; serviceName: string | null };
+  payload: Json;
+}
+
 export interface DueDelivery {
   id: string;
-  event: JsonObject;
+  event: KeptEvent;
   /** With this one. */
   attempts: number;
   url: string;

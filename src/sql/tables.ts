@@ -115,6 +115,7 @@ export interface FlowStatTable {
   input: JsonColumn<Json>;
   output: JsonColumn<Json>;
   error: JsonColumn<JsonObject | null>;
+  reply: JsonColumn<JsonObject | null>;
   parent_flow_id: string | null;
   parent_exec_seq: string | null;
   idempotency_key: string | null;
@@ -152,7 +153,7 @@ export interface MigrationTable {
 export interface TimerTable {
   task_flow_id: string;
   task_exec_seq: Numeric;
-  kind: 'retry' | 'sleep' | 'wait' | 'beat';
+  kind: 'retry' | 'sleep' | 'wait' | 'beat' | 'deadline';
   due_ts: ColumnType<Date, Date | string, Date | string>;
 }
 
@@ -167,6 +168,22 @@ export interface WaitTable {
   early: JsonColumn<JsonObject | null>;
   beat: number | null;
   since_ts: Defaulted<Date>;
+}
+
+/** When a task must have ended, however many attempts it makes. */
+export interface LimitTable {
+  task_flow_id: string;
+  task_exec_seq: Numeric;
+  until_ts: ColumnType<Date, Date | string, Date | string>;
+}
+
+/** A flow to start because an execution failed. */
+export interface StartTable {
+  task_flow_id: string;
+  tenant: string;
+  task_id: string;
+  input: JsonColumn<Json>;
+  start_id: Defaulted<string>;
 }
 
 export interface SignalTable {
@@ -194,4 +211,6 @@ export interface Tables {
   kr_timer: TimerTable;
   kr_wait: WaitTable;
   kr_signal: SignalTable;
+  kr_limit: LimitTable;
+  kr_start: StartTable;
 }

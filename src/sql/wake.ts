@@ -6,7 +6,8 @@ import type { Database } from './database.ts';
 /**
  * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, schedules began,
  * changed or went on, a flow or a component starts or stops, components changed, or there are new events (of a consumer: somebody
- * gave it up, or put it elsewhere; else empty).
+ * gave it up, or put it elsewhere; else empty). On the channel of webhooks: the hook of a flow opened, closed or changed, or an
+ * execution answered its caller.
  */
 export type Hint =
   | { pool: string; priority: number }
@@ -14,9 +15,13 @@ export type Hint =
   | { schedules: true }
   | { moving: true }
   | { components: true }
-  | { events: string };
+  | { events: string }
+  | { hook: string }
+  | { reply: string };
 
 const CHANNEL = 'umbel';
+/** Where register servers hear of webhooks. */
+export const HOOKS = 'umbel_hooks';
 
 export async function sendHint(db: Database, hint: Hint): Promise<void> {
   await db.pool.query({
@@ -34,6 +39,7 @@ export async function listenForHints(
   url: string,
   onHint: (hint: Hint) => void,
   onEnd: (error?: Error) => void,
+  channel = CHANNEL,
 ): Promise<() => Promise<void>> {
   const socket = new Socket();
   const client = new Client({
@@ -50,7 +56,7 @@ export async function listenForHints(
   });
   client.on('error', onEnd);
   await client.connect();
-  await client.query(`listen ${CHANNEL}`);
+  await client.query(`listen ${channel}`);
   client.on('end', () => onEnd());
   return async () => {
     const cut = setTimeout(() => socket.destroy(), GOODBYE);

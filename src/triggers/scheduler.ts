@@ -35,6 +35,7 @@ const CONTENDED = 20;
 const AHEAD = 60_000;
 const WARMED = 10_000;
 const WARMED_AT_ONCE = 100;
+const WARM_EVERY = 5_000;
 /** Reading ahead leaves off that long before the next one is due. */
 const WARMING = 200;
 const FAILED_PAUSE = 1_000;
@@ -62,8 +63,9 @@ export function makeScheduler(options: SchedulerOptions): Scheduler {
 }
 
 async function run(options: SchedulerOptions, waker: Waker, stopped: AbortSignal): Promise<void> {
+  const readAhead = makeReadAhead(options);
   while (!stopped.aborted) {
-    const pause = await act(options).catch((error: unknown) => putOff(error, options.log));
+    const pause = await act(options, readAhead).catch((error: unknown) => putOff(error, options.log));
     if (pause > 0) await waker.sleep(pause);
   }
 }
@@ -75,10 +77,10 @@ function putOff(error: unknown, log: Logger): number {
 }
 
 /** A turn, and what it asks for. Answers how long there is nothing to do. */
-async function act(options: SchedulerOptions): Promise<number> {
+async function act(options: SchedulerOptions, readAhead: ReadAhead): Promise<number> {
   const { db, registrar, log, onTurn } = options;
   const turn = await runTurn({ db, registrar });
-  if (turn.taken === 0) return prepare(options);
+  if (turn.taken === 0) return findPause(options, readAhead);
   onTurn?.(turn);
   for (const cancel of turn.cancels) {
     await cancelRunning(db, cancel);
@@ -89,14 +91,26 @@ async function act(options: SchedulerOptions): Promise<number> {
   return 0;
 }
 
-/** Reads ahead what will soon be needed, and answers how long there is nothing to do. */
-async function prepare({ db, registrar, pollInterval }: SchedulerOptions): Promise<number> {
+async function findPause({ db, pollInterval }: SchedulerOptions, readAhead: ReadAhead): Promise<number> {
   const pause = pauseOf(await readAgenda(db), pollInterval);
-  const until = performance.now() + pause - WARMING;
-  const soon = performance.now() < until ? await listSoonDue(db, AHEAD, WARMED) : [];
-  for (let at = 0; at < soon.length && performance.now() < until; at += WARMED_AT_ONCE)
-    await registrar.warm(soon.slice(at, at + WARMED_AT_ONCE));
-  return soon.length === 0 ? pause : pauseOf(await readAgenda(db), pollInterval);
+  const hasRead = await readAhead(performance.now() + pause - WARMING);
+  return hasRead ? pauseOf(await readAgenda(db), pollInterval) : pause;
+}
+
+/** Reads what will soon be needed, until a time; answers whether it did. */
+type ReadAhead = (until: number) => Promise<boolean>;
+
+function makeReadAhead({ db, registrar }: SchedulerOptions): ReadAhead {
+  let next = 0;
+  return async (until) => {
+    const now = performance.now();
+    if (now < next || now >= until) return false;
+    next = now + WARM_EVERY;
+    const soon = await listSoonDue(db, AHEAD, WARMED);
+    for (let at = 0; at < soon.length && performance.now() < until; at += WARMED_AT_ONCE)
+      await registrar.warm(soon.slice(at, at + WARMED_AT_ONCE));
+    return true;
+  };
 }
 
 function pauseOf({ now, due, waits }: Agenda, pollInterval: number): number {

@@ -3,17 +3,19 @@ import type { Json } from '../dag/vocabulary.ts';
 import type { Logger } from '../log.ts';
 import type { ProgramLog } from '../programs/program.ts';
 import type { Registry } from '../programs/registry.ts';
-import type { Ended } from '../sql/advance.ts';
 import type { Ahead } from './ahead.ts';
-import { waitForCallback } from './callbacks.ts';
+import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { type ChildDeps, startChild } from './children.ts';
+import { type Heartbeats, watchSilence } from './heartbeats.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
 import type { AttemptData } from './task-data.ts';
-import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
+import { recordOf } from './record.ts';
+import { judgeInTime, runInTime } from './times.ts';
+import { judgeAttempt, type Verdict } from './verdict.ts';
 import { makeStop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
 
@@ -30,6 +32,7 @@ export interface BeginDeps extends ChildDeps {
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
+  heartbeats: Heartbeats;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
 }
@@ -60,8 +63,10 @@ export function makeBegin(deps: BeginDeps): () => void {
 function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): void {
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
-  void deps
-    .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
+  watchSilence(holding);
+  void runInTime(holding, deps.registry, (limits) =>
+    deps.run(deps.registry, attemptOf(holding, deps), limits, stop),
+  )
     .then((outcome) =>
       outcome.kind === 'start'
         ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
@@ -71,35 +76,44 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
     .then(() => deps.waker.wake());
 }
 
-function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void {
+/** Judges at once where it can: most tasks end without anything to wait for. */
+function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void | Promise<void> {
   const age = performance.now() - holding.began!;
+  clearTimeout(holding.silence);
   deps.ahead.learn(age);
+  const { task, prepared } = holding;
+  const program = deps.registry.get(prepared?.program ?? '');
+  const judge = (ended: RanOutcome) => judgeAttempt(ended, task, prepared, program);
+  const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
+  if (verdict instanceof Promise) return verdict.then((judged) => record(deps, holding, judged, age));
+  return record(deps, holding, verdict, age);
+}
+
+function record(deps: BeginDeps, holding: Holding, verdict: Verdict, age: number): void {
   const stopped = holding.stop?.error;
   if (stopped === HANDED_BACK) return giveUp(deps.holdings, holding);
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
-  const verdict = judgeAttempt(
-    waitForCallback(outcome, holding),
-    holding.task,
-    holding.prepared?.options ?? null,
-    deps.registry.get(holding.prepared?.program ?? ''),
-  );
-  if ('error' in verdict) logFailure(deps.log, holding, verdict);
+  if ('error' in verdict && verdict.error !== undefined) logFailure(deps.log, holding, verdict);
   end(deps.holdings, holding, recordOf(holding, verdict, age));
 }
 
-function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
+function attemptOf(holding: Holding, { log, findSecret, heartbeats }: BeginDeps): Attempt {
   const { task, prepared } = holding;
-  const { program, step, input, callback } = prepared!;
+  const { program, step, input, callback, falling, parameters = task.parameters } = prepared!;
+  const own = task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json);
+  const key = `${task.flow}:${task.seq}`;
   return {
     program,
-    parameters: task.parameters,
+    parameters,
     input,
-    checkpoint: task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json),
+    checkpoint: falling ? falling.checkpoint : own,
     delivered: task.delivered,
+    beat: (checkpoint) => heartbeats.beat(holding, checkpoint),
     callback,
     attempt: task.attempt,
-    idempotencyKey: `${task.flow}:${task.seq}`,
+    // To others the fallback is another request.
+    idempotencyKey: falling ? `${key}:fallback` : key,
     execution: { id: task.flow, flow: task.taskId },
     step: { id: step, seq: task.taskSeq },
     log: makeTaskLog(log, task.flow, task.seq),
@@ -108,9 +122,12 @@ function attemptOf(holding: Holding, { log, findSecret }: BeginDeps): Attempt {
 }
 
 function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
-  const { data, scope } = prepared!;
+  const { data, scope, options, falling } = prepared!;
   if (data === null || scope === undefined) return undefined;
-  return { step: data, scope, findSecret, first: isFirst(task) };
+  const seen = falling ? { ...scope, error: falling.error as unknown as Json } : scope;
+  // What the program returns counts for nothing when somebody calls back.
+  const selects = !awaitsCallback(task, options);
+  return { step: data, scope: seen, findSecret, first: isFirst(task), selects };
 }
 
 /** Otherwise it goes on after a failure or a wait. */
@@ -128,58 +145,9 @@ function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
   };
 }
 
-const NOTHING = {
-  reason: null,
-  result: null,
-  error: null,
-  delay: null,
-  checkpoint: null,
-  wait: null,
-  chosen: null,
-};
-
-/** What the database records of a verdict. */
-function recordOf({ task, prepared }: Holding, verdict: Verdict, age: number): Ended {
-  const { flow, seq, attempt } = task;
-  const of = { flow, seq, attempt, age, ...NOTHING, wireOn: prepared?.wireOn ?? 0 };
-  switch (verdict.kind) {
-    case 'finished':
-      return { ...of, status: 'finished', result: verdict.text };
-    case 'skipped':
-      return { ...of, status: 'ignored', reason: 'skipped' };
-    case 'failed':
-      return { ...of, status: 'failed', reason: 'failed', error: JSON.stringify(verdict.error) };
-    case 'ignored':
-      return { ...of, status: 'ignored', reason: 'allowed_failure', error: JSON.stringify(verdict.error) };
-    case 'retry':
-      return {
-        ...of,
-        status: 'waiting',
-        reason: 'retry',
-        delay: verdict.delay,
-        error: JSON.stringify(verdict.error),
-      };
-    case 'sleep':
-      return {
-        ...of,
-        status: 'waiting',
-        reason: 'sleep',
-        delay: verdict.delay,
-        checkpoint: JSON.stringify(verdict.checkpoint),
-      };
-    case 'wait':
-      return {
-        ...of,
-        status: 'outside',
-        reason: verdict.wait.kind,
-        delay: verdict.timeout,
-        checkpoint: JSON.stringify(verdict.checkpoint),
-        wait: verdict.wait,
-      };
-  }
-}
-
 const SAYS = {
+  caught: 'task failed, which its step catches',
+  sleep: 'task failed, and its fallback follows',
   failed: 'task suspended',
   ignored: 'task failed, which its step allows',
   retry: 'task failed and is tried again',
@@ -191,7 +159,7 @@ function logFailure(
   verdict: Extract<Verdict, { kind: keyof typeof SAYS }>,
 ): void {
   const { flow, seq, taskId, attempt } = task;
-  const { name, message } = verdict.error;
+  const { name, message } = verdict.error!;
   log.warn(
     { execution: flow, seq, flow: taskId, program: prepared?.program, attempt, error: name },
     `${SAYS[verdict.kind]}: ${message}`,

@@ -1,7 +1,6 @@
 // Steps that await a callback: their tasks get a token before the program runs, and wait for whoever knows it once the program has
 // succeeded. Called by prepare.ts and begin.ts.
 import { randomBytes } from 'node:crypto';
-import { parseDuration } from '../dag/duration.ts';
 import type { JsonObject } from '../dag/vocabulary.ts';
 import type { Callback } from '../programs/program.ts';
 import type { Claimed } from '../sql/advance.ts';
@@ -9,6 +8,7 @@ import { issueTokens } from '../sql/callbacks.ts';
 import type { Database } from '../sql/database.ts';
 import type { Holding } from './holdings.ts';
 import type { RanOutcome } from './ran.ts';
+import { heartbeatOf } from './verdict.ts';
 
 /** Of the tasks whose steps await a callback; a task keeps its token from one attempt to the next. */
 export async function issueCallbacks(
@@ -29,10 +29,10 @@ export async function issueCallbacks(
   );
 }
 
-/** Once its program has succeeded, a task whose step awaits a callback waits for it; what the program returned counts for nothing. */
+/** Once its program has succeeded, not its fallback, a task whose step awaits a callback waits for it; what the program returned counts for nothing. */
 export function waitForCallback(outcome: RanOutcome, { task, prepared }: Holding): RanOutcome {
-  const { callback, options } = prepared!;
-  if (outcome.kind !== 'finished' || !awaitsCallback(task, options)) return outcome;
+  const { callback, options, falling } = prepared!;
+  if (outcome.kind !== 'finished' || falling || !awaitsCallback(task, options)) return outcome;
   const beat = heartbeatOf(options);
   const token = callback === null ? {} : { token: callback.token };
   const wait = { kind: 'callback' as const, ...token, ...(beat === undefined ? {} : { beat }) };
@@ -40,13 +40,6 @@ export function waitForCallback(outcome: RanOutcome, { task, prepared }: Holding
 }
 
 /** Not when the answer is there. */
-function awaitsCallback({ delivered }: Claimed, options: JsonObject | null): boolean {
+export function awaitsCallback({ delivered }: Claimed, options: JsonObject | null): boolean {
   return options?.['awaitCallback'] === true && delivered?.kind !== 'callback';
-}
-
-/** Milliseconds; undefined: no sign of life is asked for. */
-function heartbeatOf(options: JsonObject | null): number | undefined {
-  const timeout = options?.['timeout'];
-  if (typeof timeout !== 'object' || timeout === null || Array.isArray(timeout)) return undefined;
-  return parseDuration(timeout['heartbeat']) || undefined;
 }

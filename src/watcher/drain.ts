@@ -3,6 +3,7 @@ import type { Logger } from '../log.ts';
 import type { Database } from '../sql/database.ts';
 import { returnTasks } from '../sql/leases.ts';
 import { HANDED_BACK } from './begin.ts';
+import type { Heartbeats } from './heartbeats.ts';
 import { letGo, takeUnbegun, type Holding, type Holdings } from './holdings.ts';
 import type { Loop } from './loop.ts';
 import { leave, type Membership } from './membership.ts';
@@ -11,6 +12,7 @@ export interface DrainDeps {
   db: Database;
   holdings: Holdings;
   membership: Membership;
+  heartbeats: Heartbeats;
   loop: Loop;
   /** Ends with the loop. */
   running: Promise<void>;
@@ -32,6 +34,7 @@ export async function drain(deps: DrainDeps, grace: number): Promise<void> {
   clearTimeout(hopeless);
   // What a call brought in that was under way when the loop was closed.
   await handBackUnbegun(deps);
+  await deps.heartbeats.flush();
   await handBack(deps, [...holdings.returning], true);
   await leave(membership).catch((error: unknown) =>
     log.warn({ err: error }, 'could not sign off; the lease will run out'),

@@ -12,6 +12,12 @@ export interface Holding {
   /** Absent until its program is known. */
   prepared?: Prepared;
   stop?: Stop;
+  /** JSON text of the checkpoint that its program left while it ran. */
+  checkpoint?: string;
+  /** It could not be written when it came. */
+  unsaved?: boolean;
+  /** Goes off when its program gives no sign of life. */
+  silence?: NodeJS.Timeout | undefined;
   /** When its program began, on the clock of performance.now(). */
   began?: number;
 }

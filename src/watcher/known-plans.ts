@@ -1,9 +1,12 @@
 // Plans as the watcher keeps them: what each task runs, what its expressions look at, and the names of results. Called by prepare.ts.
+import { readCatches } from '../dag/catch.ts';
 import type { JsonObject } from '../dag/vocabulary.ts';
 import { outputNameOf } from '../expressions/step.ts';
 import type { Claimed } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
 import { readPlans, type PlannedTask } from '../sql/plans.ts';
+import type { KnownCatch } from './catching.ts';
+import type { Falling } from './fallback.ts';
 import { readTaskData, type TaskData } from './task-data.ts';
 
 export interface Known {
@@ -11,10 +14,15 @@ export interface Known {
   program: string | null;
   step: string;
   options: JsonObject | null;
-  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
-  wireOn: number;
   /** null: the step has no expressions. */
   data: TaskData | null;
+  /** Whose ends are more than an arrival: 1 a failure, 2 any. */
+  wireOn: number;
+  catches: readonly KnownCatch[];
+  /** Its fallback is to run, or goes on; absent: it is not so far. */
+  falling?: Falling;
+  /** JSON text that stands in for what the row has. */
+  parameters?: string;
 }
 
 export interface KnownPlan {
@@ -39,11 +47,21 @@ export async function loadPlans(db: Database, plans: KnownPlans, tasks: Claimed[
 
 function know(planTasks: PlannedTask[]): KnownPlan {
   const seqs = new Map(planTasks.map(({ step, options, seq }) => [outputNameOf(step, options), seq]));
-  const tasks = planTasks.map(({ seq, step, program, options, wireOn, params, depends }) => {
+  const steps = new Map(planTasks.map(({ step, seq }) => [step, seq]));
+  const tasks = planTasks.map(({ seq, step, program, options, params, depends, wireOn }) => {
     const data = readTaskData({ options, params }, seqs);
-    return [seq, { step, program, options, wireOn, data, depends }] as const;
+    const catches = knowCatches(options, steps);
+    return [seq, { step, program, options, data, depends, wireOn, catches }] as const;
   });
   return { seqs, tasks: new Map(tasks) };
+}
+
+/** One that leads to a step that is not there takes nothing: who inserts tasks by hand has no steps. */
+export function knowCatches(options: JsonObject | null, steps: ReadonlyMap<string, string>): KnownCatch[] {
+  return readCatches(options).flatMap(({ errors, goto, result }) => {
+    const target = goto === null ? null : steps.get(goto);
+    return target === undefined ? [] : [{ errors, result, target }];
+  });
 }
 
 /** Exec seqs of all that come before a task. */

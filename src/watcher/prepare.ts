@@ -10,13 +10,17 @@ import type { Registry } from '../programs/registry.ts';
 import { issueCallbacks } from './callbacks.ts';
 import { resolveChildren } from './children.ts';
 import { gather } from './gather.ts';
-import { type Known, type KnownPlans, loadPlans } from './known-plans.ts';
+import { asFallback } from './fallback.ts';
+import { type Known, type KnownPlans, knowCatches, loadPlans } from './known-plans.ts';
 import { readTaskData } from './task-data.ts';
+import { readTimes, type Times } from './times.ts';
 
 export interface Prepared extends Known {
   input: Json;
   /** Only of steps that await one. */
   callback: Callback | null;
+  /** Only of steps that limit more than an attempt. */
+  times: Times | undefined;
   /** What expressions see; undefined: the step has none. */
   scope: Scope | undefined;
 }
@@ -34,11 +38,12 @@ export function makePrepare(db: Database, registry: Registry, callbackUrl: strin
     await resolveChildren(db, tasks);
     const gathered = await gather({ db, registry, plans }, tasks, programs, settled);
     const callbacks = await issueCallbacks(db, callbackUrl, tasks, programs);
+    const times = await readTimes(db, tasks, programs);
     return programs.map((known, i) => {
       const found = gathered.get(tasks[i]!);
       const callback = callbacks.get(tasks[i]!) ?? null;
       const scope = found?.scope && callback !== null ? { ...found.scope, callback } : found?.scope;
-      return { ...known, input: found?.input ?? null, callback, scope };
+      return { ...known, input: found?.input ?? null, callback, times: times.get(tasks[i]!), scope };
     });
   };
 }
@@ -48,20 +53,24 @@ async function findPrograms(db: Database, plans: KnownPlans, tasks: Claimed[]): 
   const byHand = tasks.filter((task) => task.version === null);
   const found = byHand.length > 0 ? await readPrograms(db, byHand) : [];
   const handMade = new Map(byHand.map((task, i) => [task, knowHandMade(task, found[i])]));
-  return tasks.map(
-    (task) => handMade.get(task) ?? plans.get(task.version!)?.tasks.get(task.seq) ?? unknownOf(task),
+  return tasks.map((task) =>
+    asFallback(handMade.get(task) ?? plans.get(task.version!)?.tasks.get(task.seq) ?? unknownOf(task), task),
   );
 }
 
 function unknownOf(task: Claimed): Known {
-  return { step: task.taskSeq, program: null, options: null, wireOn: 0, data: null };
+  return { step: task.taskSeq, program: null, options: null, data: null, wireOn: 0, catches: [] };
 }
 
 /** Who inserts rows by hand writes the expressions into them. */
-function knowHandMade(task: Claimed, found: Omit<Known, 'data'> | null | undefined): Known {
+function knowHandMade(
+  task: Claimed,
+  found: Pick<Known, 'program' | 'step' | 'options'> | null | undefined,
+): Known {
   if (!found) return unknownOf(task);
   const params = task.parameters.includes('${{') ? parseObject(task.parameters) : null;
-  return { ...found, data: readTaskData({ options: found.options, params }, { has: isBareName }) };
+  const data = readTaskData({ options: found.options, params }, { has: isBareName });
+  return { ...found, data, wireOn: 0, catches: knowCatches(found.options, new Map()) };
 }
 
 function parseObject(text: string): JsonObject | null {

@@ -1,18 +1,19 @@
 // How an attempt ended, made of what its program returned. Called by run.ts.
 import type { Outcome, TaskError, Wait } from '../dag/outcome.ts';
 import type { Json } from '../dag/vocabulary.ts';
+import type { Scope } from '../expressions/scope.ts';
 import { isLater } from '../programs/later.ts';
 import type { Program } from '../programs/program.ts';
 import { isStarting, type Starting } from '../programs/start-flow.ts';
 import { isWaiting } from '../programs/wait-for.ts';
 import type { Redact } from './redact.ts';
 import { refuse } from './refuse.ts';
-import { writeJson } from './result.ts';
+import { RESULT_LIMIT, writeJson } from './result.ts';
 
-/** How the attempt itself ended. A result comes also as the JSON text that was checked, so that it is written once. */
+/** How the attempt itself ended; after a failure, with what the step's expressions saw. A result comes also as the JSON text that was checked, so that it is written once. */
 export type RanOutcome =
   | { kind: 'finished'; result: Json; text: string }
-  | ({ kind: 'failed'; error: TaskError } & Retriable)
+  | ({ kind: 'failed'; error: TaskError; scope?: Scope | undefined } & Retriable)
   | Extract<Outcome, { kind: 'sleep' | 'wait' | 'skipped' }>;
 
 /** It asks for an execution to be started. */
@@ -61,6 +62,17 @@ function redactWait(wait: Wait, redact: Redact | undefined): Wait {
   return redact === undefined || wait.default === undefined
     ? wait
     : { ...wait, default: redact.json(wait.default) };
+}
+
+/** JSON text; undefined: there is none. */
+export function writeCheckpoint(
+  program: Program,
+  checkpoint: Json | undefined,
+  redact: Redact | undefined,
+): string | undefined {
+  return checkpoint === undefined
+    ? undefined
+    : write(program, 'checkpoint', checkpoint, RESULT_LIMIT, redact).text;
 }
 
 function write(program: Program, what: string, value: unknown, limit: number, redact: Redact | undefined) {

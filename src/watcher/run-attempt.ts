@@ -38,18 +38,34 @@ async function runWithData(
   const { step } = data;
   const secrets = findSecrets(attempt, data);
   const redact = secrets === undefined ? undefined : makeRedact(Object.values(secrets));
+  let scope = data.scope;
   try {
     const input = await workOutInput(registry, attempt, data);
-    const scope = { ...data.scope, input };
+    scope = { ...scope, input };
     if (step.when !== undefined && data.first && !isTrue(await at('when', step.when, input, scope)))
       return { kind: 'skipped' };
-    const parameters = await fillParameters(attempt, step, { ...scope, ...(secrets && { secrets }) });
+    const parameters = isAnswered(attempt)
+      ? attempt.parameters
+      : await fillParameters(attempt, step, { ...scope, ...(secrets && { secrets }) });
     const log = redact === undefined ? attempt.log : redact.log(attempt.log);
-    const ready = { ...attempt, input, parameters, log, redact, select: makeSelect(step, scope) };
-    return await runTask(registry, ready, limits, stop);
+    const ready = {
+      ...attempt,
+      input,
+      parameters,
+      log,
+      redact,
+      select: data.selects ? makeSelect(step, scope) : undefined,
+    };
+    const outcome = await runTask(registry, ready, limits, stop);
+    return outcome.kind === 'failed' ? { ...outcome, scope } : outcome;
   } catch (thrown) {
-    return { kind: 'failed', error: describeError(thrown, redact), retryable: true };
+    return { kind: 'failed', error: describeError(thrown, redact), retryable: true, scope };
   }
+}
+
+/** What it waited for is its result: the program is not run again. */
+function isAnswered({ delivered }: Attempt): boolean {
+  return delivered !== undefined && delivered !== null && delivered.kind !== 'signal';
 }
 
 async function workOutInput(

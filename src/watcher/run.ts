@@ -7,7 +7,14 @@ import type { Callback, Context, Program, ProgramLog, Signal } from '../programs
 import { readParameters } from '../programs/parameters.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Redact } from './redact.ts';
-import { finish, isDone, type RanOutcome, type Retriable, type StartOutcome } from './ran.ts';
+import {
+  finish,
+  isDone,
+  writeCheckpoint,
+  type RanOutcome,
+  type Retriable,
+  type StartOutcome,
+} from './ran.ts';
 import { refuse } from './refuse.ts';
 import { RESULT_LIMIT } from './result.ts';
 import { makeStop, type Stop } from './stop.ts';
@@ -26,6 +33,8 @@ export interface Attempt {
   checkpoint?: Json;
   /** What the task waited for outside. */
   delivered?: Delivered | null;
+  /** Takes signs of life, with the JSON text of a checkpoint if there is one. */
+  beat?: (checkpoint: string | undefined) => void;
   /** Where others answer for the task, when its step awaits that. */
   callback?: Callback | null;
   /** 1 for the first attempt. */
@@ -79,13 +88,7 @@ export async function runTask(
   }
 }
 
-async function runProgram(
-  program: Program,
-  raw: unknown,
-  attempt: Attempt,
-  limits: Limits,
-  stop: Stop,
-): Promise<unknown> {
+function runProgram(program: Program, raw: unknown, attempt: Attempt, limits: Limits, stop: Stop): unknown {
   const params = checkParameters(program, raw, attempt.redact);
   const time = limits.timeout === undefined ? program.timeout : limits.timeout;
   return runWithin(time, program, makeContext(attempt, params, program, stop), stop);
@@ -132,6 +135,7 @@ function makeContext(attempt: Attempt, params: unknown, program: Program, stop: 
     },
     checkpoint: attempt.checkpoint ?? null,
     callback: attempt.callback ?? null,
+    heartbeat: (checkpoint) => attempt.beat?.(writeCheckpoint(program, checkpoint, attempt.redact)),
     delivered: attempt.delivered ? readSignal(attempt.delivered) : null,
     attempt: attempt.attempt,
     idempotencyKey: attempt.idempotencyKey,

@@ -30,6 +30,8 @@ export interface AttemptData {
   scope: Scope;
   /** False when the task has begun before and goes on. */
   first: boolean;
+  /** Whether the result is what the program returns. */
+  selects: boolean;
   findSecret: (name: string) => string | undefined;
 }
 

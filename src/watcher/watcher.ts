@@ -14,6 +14,7 @@ import { watchForCancels } from './cancel.ts';
 import type { StartExecution } from './children.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
+import { makeHeartbeats } from './heartbeats.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
@@ -81,7 +82,7 @@ const LOST_LIMIT = 3;
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, membership, position, loop, timekeeper } = parts;
+  const { holdings, heartbeats, membership, position, loop, timekeeper } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
   let uncancellable = () => {};
@@ -115,7 +116,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       // At once: a call made while the listening ends would take tasks in only to hand them back.
       loop.close();
       await deaf();
-      await drain({ db, holdings, membership, loop, running, log }, grace);
+      await drain({ db, holdings, heartbeats, membership, loop, running, log }, grace);
       uncancellable();
     },
   };
@@ -142,6 +143,7 @@ function makeParts(options: WatcherOptions) {
   const hinter = makeHinter(db, log);
   const membership = makeOwnMembership(options, holdings, wake);
   const position = makeClaimPosition();
+  const heartbeats = makeHeartbeats({ db, membership, log });
   const onReady = (ready: string, priority: number) => {
     hinter.hint(ready, priority);
     if (ready === pool) wake();
@@ -150,6 +152,7 @@ function makeParts(options: WatcherOptions) {
   const onDelayed = (delay: number) => timekeeper.expect(delay);
   const beginNext = makeBegin({
     ...shared,
+    heartbeats,
     findSecret: options.findSecret ?? (() => undefined),
     isClosed: () => closing.closed,
   });
@@ -159,7 +162,7 @@ function makeParts(options: WatcherOptions) {
     closing.closed = true;
     timekeeper.stop();
   };
-  return { timekeeper, holdings, position, membership, loop, close };
+  return { timekeeper, holdings, heartbeats, position, membership, loop, close };
 }
 
 /** What several pieces are made of. */

@@ -5,6 +5,7 @@ import { defineFlow, defineProgram, Type, UmbelClient, UmbelHttpError } from '..
 import { makeRegistrar } from '../../src/registrar/registrar.ts';
 import { makeSchedules } from '../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { makeNoHooks } from '../support/hooks.ts';
 import { startWatcher, stopWatchers } from '../support/watcher.ts';
 import { startServer } from '../unit/programs/local-server.ts';
 
@@ -34,7 +35,7 @@ beforeAll(async () => {
     db: database.db,
     wake: (pool, priority) => watcher.hint(pool, priority),
   });
-  app = await makeApp({ ...registrar, schedules: makeSchedules(database.db), log });
+  app = await makeApp({ ...registrar, hooks: makeNoHooks(), schedules: makeSchedules(database.db), log });
   client = new UmbelClient({ url: await serve(app, { host: '127.0.0.1', port: 0 }) });
 });
 afterAll(async () => {

@@ -3,6 +3,7 @@ import { makeApp, type AppDeps } from '../../src/http/app.ts';
 import type { Controlled } from '../../src/registrar/control.ts';
 import type { RegisterRequest } from '../../src/registrar/register.ts';
 import type { ListRequest } from '../../src/registrar/executions.ts';
+import { makeNoHooks } from './hooks.ts';
 
 const refuseAll = () => Promise.reject(new Error('nothing stands behind this part of the application'));
 
@@ -30,6 +31,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       },
       read: () => Promise.reject(new Error('no execution here')),
     },
+    readResult: async ({ step }) => ({ of: step }),
     execute: { start: refuseAll, waitForEnd: async () => null },
     flows: {
       read: refuseAll,
@@ -67,6 +69,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
     },
     schedules: { read: refuseAll, pause: refuseAll, resume: refuseAll },
     findUnreadiness: async () => null,
+    hooks: makeNoHooks(),
     log: { warn: (details) => logged.push(details), error: (details) => logged.push(details) },
     ...rest,
   });

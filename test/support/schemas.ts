@@ -21,7 +21,7 @@ export function valuesOf(schema: object): fc.Arbitrary<unknown> {
     case 'array':
       return fc.array(valuesOf(node.items ?? {}), { minLength: node.minItems ?? 0, maxLength: 3 });
     case 'string':
-      return fc.constantFrom(...(node.pattern === undefined ? NAMES : textsOf(node.pattern)));
+      return fc.constantFrom(...textsFor(node));
     case 'boolean':
       return fc.boolean();
     case 'integer':
@@ -38,6 +38,14 @@ function valuesOfObject({ properties, patternProperties, required = [] }: Schema
   }
   const [values] = Object.values(patternProperties ?? {});
   return values === undefined ? jsonObjects : fc.dictionary(fc.constantFrom(...NAMES), valuesOf(values));
+}
+
+/** Expressions that can be read wherever they stand. */
+const EXPRESSIONS = ['$input', '$.a[0] + 1', '{"id": $execution.id}', '$keys($steps)'];
+
+function textsFor({ pattern, format }: Schema): string[] {
+  if (format === 'jsonata') return EXPRESSIONS;
+  return pattern === undefined ? NAMES : textsOf(pattern);
 }
 
 function textsOf(pattern: string): string[] {

@@ -1,10 +1,12 @@
 // Watchers in the test's own process. A file that starts some calls stopWatchers after each test, before it drops its database.
 import { PassThrough } from 'node:stream';
 import { makeLogger } from '../../src/log.ts';
-import { builtinPrograms } from './builtin.ts';
+import { callOut } from './builtin.ts';
+import { makeBuiltinPrograms } from '../../src/programs/builtin.ts';
 import type { Program } from '../../src/programs/program.ts';
 import { makeRegistry } from '../../src/programs/registry.ts';
 import { openDatabase, type Database } from '../../src/sql/database.ts';
+import { writeReply } from '../../src/sql/hook-replies.ts';
 import { makeWatcher, type Watcher, type WatcherOptions } from '../../src/watcher/watcher.ts';
 
 export interface RunningWatcher extends Watcher {
@@ -26,9 +28,10 @@ export async function startWatcher(
   const stream = new PassThrough().on('data', (line: Buffer) => {
     for (const one of line.toString().split('\n')) if (one !== '') logged.push(JSON.parse(one));
   });
+  const builtin = makeBuiltinPrograms(callOut, { writeReply: (...reply) => writeReply(db, ...reply) });
   const watcher = makeWatcher({
     url,
-    registry: makeRegistry([...builtinPrograms, ...programs]),
+    registry: makeRegistry([...builtin, ...programs]),
     log: makeLogger({ logLevel: 'debug', logFormat: 'json' }, stream),
     pool: 'default',
     workers: 10,

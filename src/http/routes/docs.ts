@@ -20,6 +20,7 @@ export async function addDocs(app: App): Promise<void> {
       tags: [
         { name: 'flows', description: 'Define flows and their steps' },
         { name: 'executions', description: 'Start and read executions' },
+        { name: 'hooks', description: 'Webhooks of flows' },
         { name: 'health', description: 'Is it alive, can it serve' },
         { name: 'echo', description: 'For trying out' },
       ],

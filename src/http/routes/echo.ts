@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { App } from '../app.ts';
+import { redactHeaders } from '../secret-headers.ts';
 
 const Echo = Type.Object({
   method: Type.String(),
@@ -9,8 +10,6 @@ const Echo = Type.Object({
   query: Type.Record(Type.String(), Type.Unknown()),
   body: Type.Unknown({ description: 'parsed when it is JSON, else text; null when there is none' }),
 });
-
-const SECRET = /authorization|cookie|token|secret|password|api-?key|signature|hmac/i;
 
 export function addEchoRoutes(app: App): void {
   // A scope of its own: here, and only here, bodies of every type are read.
@@ -29,13 +28,12 @@ function describe(summary: string) {
 }
 
 function echo({ method, headers, query, body }: FastifyRequest) {
-  return { method, headers: redact(headers), query: query as Record<string, unknown>, body: body ?? null };
-}
-
-function redact(headers: FastifyRequest['headers']): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, SECRET.test(name) ? '[redacted]' : value]),
-  );
+  return {
+    method,
+    headers: redactHeaders(headers),
+    query: query as Record<string, unknown>,
+    body: body ?? null,
+  };
 }
 
 function readBody(text: string): unknown {

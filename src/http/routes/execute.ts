@@ -13,7 +13,7 @@ const LONGEST_ID = 250;
 const DEFAULT_WAIT = 30_000;
 const LONGEST_WAIT = 300_000;
 /** Options of an execution that this version does not know yet. */
-const LATER = ['step', 'reverse', 'output', 'timeout', 'concurrency', 'retries'];
+const LATER = ['step', 'reverse', 'output', 'concurrency', 'retries'];
 
 const Body = Type.Object(
   {
@@ -25,6 +25,12 @@ const Body = Type.Object(
       }),
     ),
     ...START,
+    timeout: Type.Optional(
+      Type.Unsafe<string | number>({
+        type: ['string', 'integer'],
+        description: `how long it may take, in place of the deadline of the flow: ${DURATION_FORM}; 0 is no limit`,
+      }),
+    ),
     async: Type.Optional(Type.Boolean({ description: 'false: answer when it has ended; default true' })),
     wait: Type.Optional(
       Type.Unsafe<string | number>({
@@ -76,12 +82,21 @@ export function addExecuteRoute(app: App, { execute }: Pick<AppDeps, 'execute'>)
         params: body.params as JsonObject | undefined,
         priority,
         idempotencyKey,
+        timeout: readTimeout(body.timeout),
       });
       const end = wait === null ? null : await execute.waitForEnd(execution, wait, untilClosed(reply));
       if (end === null) return reply.code(202).send({ data: { id: execution }, meta: {} });
       return reply.code(200).send({ data: end, meta: {} });
     },
   );
+}
+
+/** Milliseconds; undefined: the flow says. */
+function readTimeout(given: string | number | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const timeout = parseDuration(given);
+  if (timeout !== undefined) return timeout;
+  throw refuse('timeout', `must be a duration: ${DURATION_FORM}`);
 }
 
 /** Milliseconds to wait; null: not at all. */

@@ -1,4 +1,4 @@
-// GET /executions and GET /executions/{id}: what became of what was registered.
+// GET /executions, /executions/{id} and the result of a task: what became of what was registered.
 import { Type } from 'typebox';
 import type { App, AppDeps } from '../app.ts';
 import { Errors } from '../schemas.ts';
@@ -80,7 +80,10 @@ const Query = Type.Object(
   { additionalProperties: false },
 );
 
-export function addExecutionRoutes(app: App, { executions }: Pick<AppDeps, 'executions'>): void {
+type Deps = Pick<AppDeps, 'executions' | 'readResult'>;
+
+export function addExecutionRoutes(app: App, { executions, readResult }: Deps): void {
+  addResultRoute(app, readResult);
   app.get(
     '/executions',
     {
@@ -107,5 +110,27 @@ export function addExecutionRoutes(app: App, { executions }: Pick<AppDeps, 'exec
       },
     },
     async ({ caller, params }) => ({ data: await executions.read({ tenant: caller.tenant, id: params.id }) }),
+  );
+}
+
+function addResultRoute(app: App, readResult: Deps['readResult']): void {
+  app.get(
+    '/executions/:id/tasks/:step/result',
+    {
+      schema: {
+        tags: ['executions'],
+        summary: 'Read the result of a task',
+        params: Type.Object({ id: Type.String(), step: Type.String() }),
+        response: {
+          200: Type.Object({ data: AnyJson, meta: Type.Object({}) }),
+          '4xx': Errors,
+          '5xx': Errors,
+        },
+      },
+    },
+    async ({ caller, params }) => ({
+      data: await readResult({ tenant: caller.tenant, ...params }),
+      meta: {},
+    }),
   );
 }

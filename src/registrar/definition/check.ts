@@ -4,8 +4,10 @@ import { readCatches } from '../../dag/catch.ts';
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import { findHookProblems } from './hook-problems.ts';
 import { findCronProblem, findTimezoneProblem } from './cron.ts';
 import { findExpressionProblems } from './expressions.ts';
+import { findSchemaProblems } from './input-schema.ts';
 import { Flow, FlowSettings, STEP_COLUMNS, Step as StepSchema, StepOptions } from './schema.ts';
 import { findShapeProblems } from './shape.ts';
 import { findUnsupported } from './supported.ts';
@@ -26,29 +28,43 @@ export function checkFlow(value: unknown): Checked {
   const rows = steps.map(toLenientRow);
   const graph = findProblems(rows);
   const missing = findMissing(steps);
+  const expressions = findExpressionProblems(rows);
+  const mayCome = ({ missing: unknown, early }: (typeof expressions)[number]) =>
+    unknown === true || (early === true && missing.size > 0);
   return {
     problems: [
       ...findShapeProblems(Flow, value, ''),
       ...checkFlowId(value),
+      ...findHookProblems(value),
       ...checkTimes(asObject(value)),
       ...findUnsupported(value, Flow, '', ''),
       ...steps.flatMap((step, at) => refuseDots(asObject(step)['id'], `steps[${at}].id`)),
       ...steps.flatMap((step, at) => findUnsupported(step, StepSchema, 'steps', `steps[${at}]`)),
       ...graph.filter(({ path }) => !missing.has(path)),
-      ...findExpressionProblems(rows),
+      ...expressions.filter((found) => !mayCome(found)).map(toProblem),
+      ...checkInputSchema(asObject(value)['inputSchema']),
     ],
-    missing: graph.filter(({ path }) => missing.has(path)),
+    missing: [
+      ...graph.filter(({ path }) => missing.has(path)),
+      ...expressions.filter(mayCome).map(toProblem),
+    ],
   };
+}
+
+function toProblem({ path, message }: Problem): Problem {
+  return { path, message };
 }
 
 /** Judges rows: what stands in their json columns, and the graph. */
 export function checkStored(steps: readonly Step[], settings: JsonObject | null): Problem[] {
   return [
     ...findShapeProblems(FlowSettings, settings ?? {}, ''),
+    ...findHookProblems(settings),
     ...findUnsupported(settings, FlowSettings, '', ''),
     ...steps.flatMap(({ options }, at) => checkOptions(options, `steps[${at}]`)),
     ...findProblems(steps),
-    ...findExpressionProblems(steps),
+    ...findExpressionProblems(steps).map(toProblem),
+    ...checkInputSchema(settings?.['inputSchema']),
   ];
 }
 
@@ -60,6 +76,11 @@ function checkOptions(options: JsonObject | null, path: string): Problem[] {
     return column === undefined ? problem : { ...problem, message };
   });
   return [...problems, ...findUnsupported(options, StepOptions, 'steps', path)];
+}
+
+function checkInputSchema(schema: Json | undefined): Problem[] {
+  const isObject = typeof schema === 'object' && schema !== null && !Array.isArray(schema);
+  return isObject ? findSchemaProblems(schema, 'inputSchema') : [];
 }
 
 function checkFlowId(value: unknown): Problem[] {

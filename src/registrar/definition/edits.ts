@@ -32,7 +32,7 @@ export function replaceStep(flow: string, steps: Placed[], id: string, step: Ste
 export function removeStep(flow: string, steps: Placed[], id: string, detach: boolean): Placed[] {
   const at = findStep(flow, steps, id);
   const others = steps.filter((_, index) => index !== at);
-  const by = others.filter(({ step }) => step.after?.includes(id) || step.before?.includes(id));
+  const by = others.filter(({ step }) => namesStep(step, id));
   if (by.length > 0 && !detach) {
     throw new UmbelError('STEP_REQUIRED', { step: id, by: by.map(({ step }) => step.id) });
   }
@@ -40,6 +40,10 @@ export function removeStep(flow: string, steps: Placed[], id: string, detach: bo
     ...placed,
     step: mapNames(placed.step, (name) => (name === id ? null : name)),
   }));
+}
+
+function namesStep({ after, before, catch: caught }: StepDefinition, id: string): boolean {
+  return [...(after ?? []), ...(before ?? []), ...(caught ?? []).map(({ goto }) => goto)].includes(id);
 }
 
 function findStep(flow: string, steps: Placed[], id: string): number {
@@ -66,9 +70,10 @@ function mapNames(step: StepDefinition, rename: (name: string) => string | null)
   if (step.conditions !== undefined) changed.conditions = mapKeys(step.conditions, rename);
   if (step.edgeIds !== undefined) changed.edgeIds = mapKeys(step.edgeIds, rename);
   if (step.catch !== undefined) {
-    changed.catch = step.catch.map(({ goto, ...rest }) => {
-      const to = goto === undefined ? null : rename(goto);
-      return to === null ? rest : { ...rest, goto: to };
+    changed.catch = step.catch.flatMap((entry) => {
+      if (entry.goto === undefined) return [entry];
+      const to = rename(entry.goto);
+      return to === null ? [] : [{ ...entry, goto: to }];
     });
   }
   return changed;

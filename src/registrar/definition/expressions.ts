@@ -21,8 +21,16 @@ interface Definition {
   isBefore: (earlier: number, later: number) => boolean;
 }
 
+interface Finding {
+  message: string;
+  /** It names a step that is not there. */
+  missing?: boolean;
+  /** It names a step that does not come before; one that is not there yet may stand between. */
+  early?: boolean;
+}
+
 /** Every problem with its place: `steps[3].input`. Steps come in order of seq. */
-export function findExpressionProblems(steps: readonly Step[]): Problem[] {
+export function findExpressionProblems(steps: readonly Step[]): (Problem & Finding)[] {
   const outputs = steps.map((step) => outputNameOf(nameOf(step), step.options));
   const definition = {
     names: new Map(outputs.map((name, at) => [name, at])),
@@ -36,7 +44,7 @@ export function findExpressionProblems(steps: readonly Step[]): Problem[] {
 }
 
 /** A name that two results have would mean either. */
-function findSharedNames(steps: readonly Step[], outputs: string[]): Problem[] {
+function findSharedNames(steps: readonly Step[], outputs: string[]): (Problem & Finding)[] {
   const first = new Map<string, number>();
   return outputs.flatMap((name, at) => {
     const other = first.get(name) ?? at;
@@ -49,52 +57,66 @@ function findSharedNames(steps: readonly Step[], outputs: string[]): Problem[] {
   });
 }
 
-function judgeStep({ params, options }: Step, at: number, definition: Definition): Problem[] {
+function judgeStep({ params, options }: Step, at: number, definition: Definition): (Problem & Finding)[] {
   return listStepExpressions({ params, options }, definition.names).flatMap((expression) => {
     const path = `steps[${at}].${expression.path}`;
-    return judge(expression, at, definition).map((message) => ({ path, message }));
+    return judge(expression, at, definition).map((finding) => ({ path, ...finding }));
   });
 }
 
-function judge(expression: StepExpression, at: number, definition: Definition): string[] {
+function judge(expression: StepExpression, at: number, definition: Definition): Finding[] {
   const { path, text, closed } = expression;
-  if (!closed) return ['"${{" has no "}}"; where it stands for itself, write ${{ "${{" }}'];
+  if (!closed) return [{ message: '"${{" has no "}}"; where it stands for itself, write ${{ "${{" }}' }];
   if (path === 'input' && isBareName(text)) return [describeUnknown(text.trim(), definition)];
   const parsed = parseExpression(text);
-  if (parsed instanceof Error) return [parsed.message];
-  return [...judgeSteps(parsed.reads, text, at, definition), ...judgeSecrets(parsed.reads, expression)];
+  if (parsed instanceof Error) return [{ message: parsed.message }];
+  return [...judgeSteps(parsed.reads, expression, at, definition), ...judgeSecrets(parsed.reads, expression)];
 }
 
-function judgeSteps({ variables }: Reads, text: string, at: number, definition: Definition): string[] {
+function judgeSteps(
+  { variables }: Reads,
+  { path, text }: StepExpression,
+  at: number,
+  definition: Definition,
+): Finding[] {
   const keys = variables.get('steps') ?? [];
   if (keys === 'all') return [];
   return [...keys].flatMap((name) => {
     const place = definition.names.get(name);
     if (place === undefined) return [describeUnknown(name, definition, text)];
-    if (place === at) return [`${JSON.stringify(name)} is the step itself, which has no result yet`];
+    if (place === at) {
+      // What undoes a step knows what it did.
+      if (path.startsWith('compensate.')) return [];
+      return [{ message: `${JSON.stringify(name)} is the step itself, which has no result yet` }];
+    }
     if (definition.isBefore(place, at)) return [];
-    return [`${JSON.stringify(name)} need not have ended by then: put it into after`];
+    return [
+      { message: `${JSON.stringify(name)} need not have ended by then: put it into after`, early: true },
+    ];
   });
 }
 
-function describeUnknown(name: string, { names, renamed }: Definition, text = ''): string {
+function describeUnknown(name: string, { names, renamed }: Definition, text = ''): Finding {
   const output = renamed.get(name);
   if (output !== undefined)
-    return `the result of ${JSON.stringify(name)} is called ${JSON.stringify(output)}`;
+    return { message: `the result of ${JSON.stringify(name)} is called ${JSON.stringify(output)}` };
   const unknown = `no step is called ${JSON.stringify(name)}`;
   // $steps.nightly-report is a subtraction.
   const quoted = [...names.keys()].find(
     (known) => known.startsWith(`${name}-`) && text.includes(`$steps.${known}`),
   );
-  if (quoted !== undefined) return `${unknown}: write $steps.\`${quoted}\`, since - is minus`;
-  return `${unknown}${didYouMean(name, names.keys()) || '; correct it or add the step'}`;
+  if (quoted !== undefined) return { message: `${unknown}: write $steps.\`${quoted}\`, since - is minus` };
+  return {
+    message: `${unknown}${didYouMean(name, names.keys()) || '; correct it or add the step'}`,
+    missing: true,
+  };
 }
 
-function judgeSecrets({ variables }: Reads, { secrets }: StepExpression): string[] {
+function judgeSecrets({ variables }: Reads, { secrets }: StepExpression): Finding[] {
   const keys = variables.get('secrets');
   if (keys === undefined) return [];
-  if (!secrets) return ['$secrets is there in parameters only'];
-  return keys === 'all' ? ['secrets are named one by one: $secrets.<name>'] : [];
+  if (!secrets) return [{ message: '$secrets is there in parameters only' }];
+  return keys === 'all' ? [{ message: 'secrets are named one by one: $secrets.<name>' }] : [];
 }
 
 /** Whether a step has ended, or been left out, when another begins. */

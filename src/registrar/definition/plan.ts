@@ -31,13 +31,22 @@ function settingsOfExecutions(settings: JsonObject | null): JsonObject | null {
 /** A step's own word beats the flow's. */
 function applyDefaults(step: Step, { priority, pool, ...defaults }: JsonObject): Step {
   const { priority: written, ...own } = step.options ?? {};
-  const options = { ...defaults, ...own };
+  const timeout = mergeTimeouts(defaults['timeout'], own['timeout']);
+  const options = { ...defaults, ...own, ...(timeout === undefined ? {} : { timeout }) };
   return {
     ...step,
     priority: step.priority === 0 && written !== 0 ? Number(priority ?? 0) : step.priority,
     pool: step.pool ?? (typeof pool === 'string' ? pool : null),
     options: Object.keys(options).length === 0 ? null : options,
   };
+}
+
+/** Limit by limit; a duration alone is that of an attempt. */
+function mergeTimeouts(flow: Json | undefined, step: Json | undefined): Json | undefined {
+  if (flow === undefined || step === undefined) return step ?? flow;
+  const asLimits = (timeout: Json) =>
+    typeof timeout === 'object' ? asObject(timeout) : { attempt: timeout };
+  return { ...asLimits(flow), ...asLimits(step) };
 }
 
 function asObject(value: Json | undefined): JsonObject {

@@ -20,7 +20,9 @@ export function described<S extends TSchema>(schema: S, description: string): S 
   return { ...schema, description };
 }
 
-export function text(limits: { minLength?: number; maxLength?: number; pattern?: string } & Notes = {}) {
+export function text(
+  limits: { minLength?: number; maxLength?: number; pattern?: string; format?: string } & Notes = {},
+) {
   return Type.String(limits);
 }
 

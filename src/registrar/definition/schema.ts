@@ -17,7 +17,7 @@ export const Duration = Type.Unsafe<number | string>({
   ],
   title: `a duration (${DURATION_FORM})`,
 });
-const Expression = text({ minLength: 1, description: 'a JSONata expression' });
+const Expression = text({ minLength: 1, format: 'jsonata', description: 'a JSONata expression' });
 const Program = nameText({ description: 'what runs: the name of a program' });
 const Priority = Type.Integer({
   minimum: PRIORITY_MIN,

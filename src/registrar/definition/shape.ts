@@ -20,6 +20,8 @@ export interface Schema {
   minLength?: number;
   maxLength?: number;
   pattern?: string;
+  /** `jsonata`: an expression; read by expressions.ts, not here. */
+  format?: string;
   /** What a value must be, in words. */
   title?: string;
 }

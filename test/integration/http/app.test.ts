@@ -5,6 +5,7 @@ import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { openDatabase, type Database } from '../../../src/sql/database.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { makeDoor, type Door } from '../../support/door.ts';
+import { makeNoHooks } from '../../support/hooks.ts';
 
 let database: TestDatabase;
 let door: Door;
@@ -16,7 +17,12 @@ async function start(options: { empty?: boolean } = {}) {
   door = await makeDoor(database.url);
   db = openDatabase({ url: door.url });
   const log = { warn: () => {}, error: () => {} };
-  app = await makeApp({ ...makeRegistrar({ db, wake: () => {} }), schedules: makeSchedules(db), log });
+  app = await makeApp({
+    ...makeRegistrar({ db, wake: () => {} }),
+    hooks: makeNoHooks(),
+    schedules: makeSchedules(db),
+    log,
+  });
 }
 afterEach(async () => {
   await app.close();

@@ -3,6 +3,7 @@ import { makeApp, type App } from '../../../src/http/app.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
 import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { makeNoHooks } from '../../support/hooks.ts';
 
 let database: TestDatabase;
 let app: App;
@@ -11,6 +12,7 @@ beforeAll(async () => {
   const log = { warn: () => {}, error: () => {} };
   app = await makeApp({
     ...makeRegistrar({ db: database.db, wake: () => {} }),
+    hooks: makeNoHooks(),
     schedules: makeSchedules(database.db),
     log,
   });
@@ -239,5 +241,93 @@ describe('POST /flows/{flow}/executions', () => {
     expect((await execute({}, 'nope')).status).toBe(404);
     await send('POST', '/flows/g/steps', step('a', { after: ['b'] }));
     expect((await execute({}, 'g')).body.errors).toMatchObject([{ code: 422, path: 'steps[0].after[0]' }]);
+  });
+});
+
+describe('inputSchema', () => {
+  const schema = { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } };
+  const refused = { error: 'INPUT_INVALID', path: 'input.n', message: 'must be integer', code: 422 };
+
+  it('is checked wherever an execution is started, however the flow was defined', async () => {
+    await send('PUT', '/flows/typed', { inputSchema: schema, steps: [step('a')] });
+    await query(`insert into ms_task_definition (task_id, task_seq, program) values ('by-sql', 1, 'empty')`);
+    await query(`update ms_flow set settings = $1 where task_id = 'by-sql'`, [{ inputSchema: schema }]);
+    for (const id of ['typed', 'by-sql']) {
+      const input = { n: 'x' };
+      expect(await send('POST', `/register/${id}`, { input })).toMatchObject({
+        status: 422,
+        body: { errors: [refused] },
+      });
+      expect(await send('POST', `/flows/${id}/executions`, { input })).toMatchObject({
+        status: 422,
+        body: { errors: [refused] },
+      });
+      expect((await send('POST', `/flows/${id}/executions`)).status).toBe(422);
+      expect((await send('POST', `/flows/${id}/executions`, { input: { n: 1 } })).status).toBe(202);
+    }
+    expect((await query('select 1 from kr_flow_stat')).rowCount).toBe(2);
+  });
+
+  it('counts from the moment it is changed', async () => {
+    await send('PUT', '/flows/typed', { inputSchema: schema, steps: [step('a')] });
+    expect((await send('POST', '/register/typed', { input: {} })).status).toBe(422);
+    await send('PUT', '/flows/typed', { steps: [step('a')] });
+    expect((await send('POST', '/register/typed', { input: {} })).status).toBe(200);
+    await send('PUT', '/flows/typed', { inputSchema: schema, steps: [step('a')] });
+    expect((await send('POST', '/register/typed', { input: {} })).status).toBe(422);
+  });
+
+  it('that is none is refused with the definition, and in rows when they are started', async () => {
+    const wrong = { inputSchema: { type: 'objekt' }, steps: [step('a')] };
+    expect(await send('PUT', '/flows/wrong', wrong)).toMatchObject({
+      status: 422,
+      body: { errors: [{ error: 'DEFINITION_INVALID', path: 'inputSchema.type' }] },
+    });
+    await query(`insert into ms_task_definition (task_id, task_seq, program) values ('by-sql', 1, 'empty')`);
+    await query(
+      `update ms_flow set settings = '{"inputSchema": {"type": "objekt"}}' where task_id = 'by-sql'`,
+    );
+    expect(await send('POST', '/register/by-sql')).toMatchObject({
+      status: 422,
+      body: { errors: [{ path: 'inputSchema.type' }] },
+    });
+  });
+});
+
+describe('expressions', () => {
+  it('are judged when the flow is defined, all at once', async () => {
+    const steps = [
+      step('a', { input: '$steps.b' }),
+      step('b', { params: { x: ['${{ ( }}'] }, select: '$secrets.x' }),
+    ];
+    const { status, body } = await send('PUT', '/flows/wrong', { steps });
+    expect(status).toBe(422);
+    const places = new Set(body.errors.map((error) => (error as { path?: string }).path));
+    expect(places).toEqual(new Set(['steps[0].input', 'steps[1].params.x[0]', 'steps[1].select']));
+  });
+
+  it('may name steps that are created later', async () => {
+    const created = await send('POST', '/flows/late/steps', step('b', { after: ['a'], input: '$steps.a' }));
+    expect(created).toMatchObject({
+      status: 201,
+      body: { meta: { warnings: [{ path: 'steps[0].after[0]' }, { path: 'steps[0].input' }] } },
+    });
+    expect((await send('POST', '/register/late')).status).toBe(422);
+    expect(await send('POST', '/flows/late/steps', step('a'))).toMatchObject({
+      status: 201,
+      body: { meta: { warnings: [] } },
+    });
+    expect((await send('POST', '/register/late')).status).toBe(200);
+  });
+
+  it('in rows are judged when they are started', async () => {
+    await query(
+      `insert into ms_task_definition (task_id, task_seq, program, params, options) values
+         ('by-sql', 1, 'empty', '{}', '{"input": "$steps.\`2\`"}'), ('by-sql', 2, 'empty', '{"x": "\${{ $steps.\`1\` }}"}', null)`,
+    );
+    expect(await send('POST', '/register/by-sql')).toMatchObject({
+      status: 422,
+      body: { errors: [{ path: 'steps[0].input' }] },
+    });
   });
 });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeApp, type App } from '../../../src/http/app.ts';
+import type { App } from '../../../src/http/app.ts';
 import { LOCAL_CALLER, type Caller } from '../../../src/http/permissions.ts';
 import { makeRegistrar } from '../../../src/registrar/registrar.ts';
-import { makeSchedules } from '../../../src/triggers/schedules.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { makeWholeApp } from '../../support/whole-app.ts';
 
 let database: TestDatabase;
 let app: App;
@@ -11,10 +11,8 @@ let caller: Caller;
 let moving = 0;
 beforeAll(async () => {
   database = await createDatabase();
-  const log = { warn: () => {}, error: () => {} };
   const registrar = makeRegistrar({ db: database.db, wake: () => {}, onMoving: () => (moving += 1) });
-  const schedules = makeSchedules(database.db);
-  app = await makeApp({ ...registrar, schedules, log, authenticate: () => caller });
+  app = await makeWholeApp(database.db, { ...registrar, authenticate: () => caller });
 });
 afterAll(async () => {
   await app.close();

@@ -1,9 +1,8 @@
 // /flows/{flow}/schedule: the next times, pause and resume, over a database.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeApp, type App } from '../../../src/http/app.ts';
-import { makeRegistrar } from '../../../src/registrar/registrar.ts';
-import { makeSchedules } from '../../../src/triggers/schedules.ts';
+import type { App } from '../../../src/http/app.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { makeWholeApp } from '../../support/whole-app.ts';
 import { defineFlow } from '../../support/flows.ts';
 import { defineSchedule, listDecisions, makeTurns, readFires } from '../../support/schedules.ts';
 
@@ -11,9 +10,7 @@ let database: TestDatabase;
 let app: App;
 beforeAll(async () => {
   database = await createDatabase();
-  const { db } = database;
-  const log = { warn: () => {}, error: () => {} };
-  app = await makeApp({ ...makeRegistrar({ db, wake: () => {} }), schedules: makeSchedules(db), log });
+  app = await makeWholeApp(database.db);
 });
 afterAll(async () => {
   await app.close();

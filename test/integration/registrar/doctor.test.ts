@@ -81,6 +81,24 @@ describe.each(servers())('on $name', ({ server }) => {
     expect(found[0]?.what).toContain('"gone", which is used by: f, g.');
   });
 
+  it('names schedules that nobody fires', async () => {
+    const findSchedules = async () => (await find()).filter(({ check }) => check === 'schedules');
+    await query(
+      `insert into ms_task_definition (task_id, task_seq, program) values ('forgotten', 1, 'empty')`,
+    );
+    await query(`update ms_flow set cron = '* * * * *', status = 'active'`);
+    expect(await findSchedules()).toEqual([]);
+    await query(`update ms_schedule set decided_to = now() - interval '2 hours'`);
+    expect(await findSchedules()).toMatchObject([
+      {
+        level: 'problem',
+        what: 'The schedule of "forgotten" is overdue by up to 2 h: no scheduler fires it.',
+      },
+    ]);
+    await query('update ms_schedule set paused = true');
+    expect(await findSchedules()).toEqual([]);
+  });
+
   it('tells a queue that moves from one that never will', async () => {
     await addWatcher();
     await query(`insert into ms_flow (task_id, max_running) values ('moves', 1), ('stands', 1)

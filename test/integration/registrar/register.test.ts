@@ -135,6 +135,18 @@ describe.each(servers())('on $name', ({ server }) => {
     expect(await query('select 1 from kr_flow_stat')).toHaveLength(3);
   });
 
+  it('gives an execution the deadline of its flow, unless the caller says another, or none', async () => {
+    await defineChain('load');
+    await query(`update ms_flow set settings = '{"deadline": "1h"}' where task_id = 'load'`);
+    await ask('load');
+    await ask('load', { timeout: 60_000 });
+    await ask('load', { timeout: 0 });
+    const rows = await query(
+      'select extract(epoch from deadline_ts - registered_ts)::int left from kr_flow_stat order by registered_ts',
+    );
+    expect(rows.map(({ left }) => left)).toEqual([3600, 60, null]);
+  });
+
   it('keeps apart what many concurrent callers ask for', async () => {
     for (const flow of ['a', 'b', 'c']) await defineChain(flow);
     const asked = Array.from({ length: 600 }, (_, at) => ({ flow: 'abc'[at % 3] ?? '', input: at }));

@@ -96,6 +96,16 @@ describe('a turn', () => {
     expect(due.getTime() % 60_000).toBe(0);
   });
 
+  test('fires nothing twice when the clock jumps back', async () => {
+    const flow = name();
+    await defineSchedule(database.db, flow, { cron: '* * * * *', since: '2030-01-01T00:00:30Z' });
+    await turnAt('2030-01-01T00:01Z');
+    await turnAt('2030-01-01T00:00:30Z');
+    await turnAt('2030-01-01T00:01Z');
+    await turnAt('2030-01-01T00:02Z');
+    expect(await listDecisions(database.db, flow)).toEqual(['01-01 00:01:00 fired', '01-01 00:02:00 fired']);
+  });
+
   test('ends the schedule, and what waits, when the flow stops', async () => {
     const flow = name();
     await defineSchedule(database.db, flow, {
@@ -326,6 +336,20 @@ describe('decisions', () => {
     await database.db.pool.query('delete from ms_task_definition where task_id = $1', [flow]);
     await database.db.pool.query('delete from ms_flow where task_id = $1', [flow]);
     expect(await listDecisions(database.db, flow)).toEqual([]);
+  });
+
+  test('go when a table is emptied', async () => {
+    const emptied = await createDatabase();
+    const turn = makeTurns(emptied.db);
+    const policy = { overlap: 'skip' };
+    await defineSchedule(emptied.db, 'f', { cron: '* * * * *', since: '2030-01-01T00:00:30Z', policy });
+    await turn('2030-01-01T00:01Z');
+    await turn('2030-01-01T00:02Z');
+    await emptied.db.pool.query('truncate kr_task_stat, kr_flow_stat');
+    expect(await listDecisions(emptied.db, 'f')).toEqual(['01-01 00:02:00 skipped']);
+    await emptied.db.pool.query('truncate ms_flow cascade');
+    expect(await listDecisions(emptied.db, 'f')).toEqual([]);
+    await emptied.drop();
   });
 
   test('are forgotten but for the newest, those that wait and those that run', async () => {

@@ -214,6 +214,88 @@ describe('select', () => {
   });
 });
 
+describe('when', () => {
+  const reasons = (
+    tasks: Map<string | null, { status: string; reason: string | null }>,
+    ...steps: string[]
+  ) => steps.map((step) => tasks.get(step)!.reason ?? tasks.get(step)!.status);
+
+  test('decides whether a step runs; what comes after skipped steps alone is skipped too', async () => {
+    await startWatcher(database.url, programs);
+    const { end, tasks } = await run(
+      [
+        { id: 'a', program: 'gives', params: { value: { n: 3 } } },
+        { id: 'large', program: 'takes', after: ['a'], when: 'n > 10' },
+        { id: 'small', program: 'takes', after: ['a'], when: '$steps.a.n <= $execution.input.most' },
+        { id: 'ship', program: 'takes', after: ['large'] },
+        { id: 'later', program: 'takes', after: ['ship'], when: 'true' },
+        {
+          id: 'either',
+          program: 'takes',
+          after: ['ship', 'small'],
+          input: '[$type($steps.ship), $steps.small.n]',
+        },
+      ],
+      { input: { most: 3 } },
+    );
+    expect(end?.status).toBe('success');
+    expect(reasons(tasks, 'large', 'small', 'ship', 'later', 'either')).toEqual([
+      'skipped',
+      'finish',
+      'skipped',
+      'skipped',
+      'finish',
+    ]);
+    expect(outputs(tasks, 'either')).toEqual([['null', 3]]);
+    expect(tasks.get('large')).toMatchObject({ execStatus: 9, output: null, error: null });
+    expect(tasks.get('large')?.why).toBe('its condition (when) did not hold');
+    expect(tasks.get('ship')?.why).toMatch(/^skipped: the steps that it comes after/);
+  });
+
+  test('that skips the only step ends the execution well', async () => {
+    await startWatcher(database.url, programs);
+    const { end, tasks } = await run([{ id: 'a', program: 'takes', when: '$input.go' }]);
+    expect(end).toMatchObject({ status: 'success', output: null });
+    expect(reasons(tasks, 'a')).toEqual(['skipped']);
+  });
+
+  test('is asked before the parameters are worked out', async () => {
+    const { logged } = await startWatcher(database.url, programs);
+    const { tasks } = await run([
+      { id: 'no', program: 'shows', when: 'false', params: { x: '${{ $error("asked") }}' } },
+    ]);
+    expect(reasons(tasks, 'no')).toEqual(['skipped']);
+    expect(logged.filter(({ level }) => level >= 40)).toEqual([]);
+  });
+
+  test('that cannot be worked out fails the task', async () => {
+    await startWatcher(database.url, programs);
+    const { end, tasks } = await run([{ id: 'a', program: 'takes', when: '$input - 1' }], { input: 'x' });
+    expect(end?.status).toBe('failed');
+    expect(tasks.get('a')?.error).toMatchObject({
+      name: 'ExpressionError',
+      message: expect.stringMatching(/^when: /),
+    });
+  });
+
+  test('is asked again when the step is rerun', async () => {
+    await startWatcher(database.url, programs);
+    const { id, tasks } = await run([
+      { id: 'a', program: 'gives', params: { value: 1 } },
+      { id: 'b', program: 'gives', after: ['a'], params: { value: 'ran' }, when: '$steps.a = 2' },
+      { id: 'c', program: 'takes', after: ['b'] },
+    ]);
+    expect(reasons(tasks, 'b', 'c')).toEqual(['skipped', 'skipped']);
+    await registrar.control.rerun({ tenant: 'local', id, step: 'a', params: { value: 2 }, downstream: true });
+    await registrar.execute.waitForEnd(id, 30_000, new AbortController().signal);
+    expect((await readTasks(database.db, id)).map(({ status, result }) => [status, result])).toEqual([
+      [3, 2],
+      [3, 'ran'],
+      [3, 'ran'],
+    ]);
+  });
+});
+
 describe('an expression that fails', () => {
   test('fails its task with its place and its reason, and is not tried again', async () => {
     await startWatcher(database.url, programs);

@@ -376,4 +376,13 @@ describe('joins', () => {
       'steps[1]: cycle: b → c → b; each waits for the one before it, so none can start: remove one of these dependencies',
     ]);
   });
+
+  test('a catch that says not how to go on, or two ways, is reported', () => {
+    const steps = makeSteps({ a: [], b: [] });
+    steps[0]!.options = { catch: [{ errors: ['X'] }, { goto: 'b', continue: true }, { continue: true }] };
+    expect(say(steps)).toEqual([
+      'steps[0].catch[0]: says not how to go on; add continue: true, or goto with a step',
+      'steps[0].catch[1]: has both goto and continue; choose one',
+    ]);
+  });
 });

@@ -28,13 +28,17 @@ describe('the permission table', () => {
     expect((await app.inject({ method: 'HEAD', url: '/a' })).statusCode).toBe(200);
   });
 
-  it('makes nothing public but health, echo, and what a token of its own opens', () => {
+  it('makes nothing public but health, echo, webhooks, and what a token of its own opens', () => {
     const open = Object.keys(PERMISSIONS).filter((name) => PERMISSIONS[name] === 'public');
     expect(open).toEqual([
       'GET /healthz',
       'GET /readyz',
       'GET /echo',
       'POST /echo',
+      'GET /hook/:flow',
+      'POST /hook/:flow',
+      'GET /hook/:flow/*',
+      'POST /hook/:flow/*',
       'POST /tasks/:token/complete',
       'POST /tasks/:token/fail',
       'POST /tasks/:token/heartbeat',

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { silentLogger } from '../../../src/log.ts';
 import { addDatabaseMetrics } from '../../../src/metrics/database.ts';
 import { makeMetrics } from '../../../src/metrics/metrics.ts';
+import { addHookMetrics } from '../../../src/metrics/hooks.ts';
 import { addScheduleMetrics } from '../../../src/metrics/scheduler.ts';
 import { addRequestMetrics, countRegistrations } from '../../../src/metrics/server.ts';
 import { addTurnMetrics, addWatcherMetrics } from '../../../src/metrics/watcher.ts';
@@ -15,8 +16,9 @@ it('docs/operations.md lists every metric of ours, and no other', async () => {
   addWatcherMetrics(registry, () => {
     throw new Error('nobody asks');
   });
-  addRequestMetrics(registry);
   addScheduleMetrics(registry);
+  addRequestMetrics(registry);
+  addHookMetrics(registry, () => ({ waiters: 0, kept: 0, outcomes: {} }));
   countRegistrations(registry, async () => ({ outcome: 'registered' }));
   const ours = registry
     .getMetricsAsArray()

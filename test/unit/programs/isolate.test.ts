@@ -21,6 +21,7 @@ const MODULE = `
     for (let i = 0; i < 100; i++) log.info('line ' + i, { i });
     log.warn('odd', { f() {} });
   });
+  export const beats = make(({ heartbeat }) => { heartbeat({ n: 1 }); heartbeat(); heartbeat('\\0'); });
   export const waits = make(({ delivered }) => delivered?.value ?? waitFor({ signal: 'go', timeout: '5s', default: 1 }, 2));
   export const again = make(({ checkpoint }) => checkpoint === 2 ? 'enough' : runAgainAfter('5s', (checkpoint ?? 0) + 1));
   export const spin = make(() => { for (;;); });
@@ -81,6 +82,12 @@ describe('an isolated program', () => {
     expect(await runIsolated('nothing')).toMatchObject({ kind: 'finished', text: 'null' });
     expect(await runIsolated('dates')).toMatchObject({ text: '{"at":"1970-01-01T00:00:00.000Z"}' });
     expect(await runIsolated('default')).toMatchObject({ result: 'the default' });
+  });
+
+  test('gives signs of life, with checkpoints that can be kept', async () => {
+    const beats: unknown[] = [];
+    await runIsolated('beats', { attempt: { beat: (checkpoint) => beats.push(checkpoint) } });
+    expect(beats).toEqual(['{"n":1}', undefined]);
   });
 
   test('may wait for a signal, and gets what came', async () => {

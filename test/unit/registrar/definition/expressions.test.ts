@@ -12,7 +12,8 @@ function say(given: Record<string, object>): string[] {
     after: id === 'd' ? [] : ['a', 'b', 'c'].slice(0, at),
     ...given[id],
   }));
-  return checkFlow({ id: 'f', steps }).problems.map(({ path, message }) => `${path}: ${message}`);
+  const { problems, missing } = checkFlow({ id: 'f', steps });
+  return [...problems, ...missing].map(({ path, message }) => `${path}: ${message}`);
 }
 
 test('what is fine is fine', () => {
@@ -43,9 +44,10 @@ test('all problems come at once, whatever they are', () => {
     'steps[1].select: must be text that is not empty',
     'steps[3].retry: must be a whole number ≥ 0',
     'steps[0].input: Unexpected end of expression (at character 10 of the expression)',
-    'steps[0].params.url: no step is called "nobody"; correct it or add the step',
     expect.stringMatching(/^steps\[0\]\.params\.body\[0\]\.x: /),
     'steps[1].select: it is empty',
+    expect.stringMatching(/^steps\[1\]\.after\[0\]: no step is called "nowhere"/),
+    'steps[0].params.url: no step is called "nobody"; correct it or add the step',
     'steps[3].input: "c" need not have ended by then: put it into after',
   ]);
 });
@@ -88,6 +90,20 @@ describe('a step that is named', () => {
       },
     ]);
   });
+});
+
+test('a step that is still to come is missing, as it is in after', () => {
+  const steps = [{ id: 'c', program: 'empty', after: ['b'], input: '$steps.a' }];
+  const late = checkFlow({ id: 'f', steps });
+  expect(late.problems).toEqual([]);
+  expect(late.missing.map(({ path }) => path)).toEqual(['steps[0].after[0]', 'steps[0].input']);
+  const a = { id: 'a', program: 'empty' };
+  expect(checkFlow({ id: 'f', steps: [...steps, a] }).missing.map(({ path }) => path)).toEqual([
+    'steps[0].after[0]',
+    'steps[0].input',
+  ]);
+  const whole = [...steps, a, { id: 'b', program: 'empty', after: ['a'] }];
+  expect(checkFlow({ id: 'f', steps: whole })).toEqual({ problems: [], missing: [] });
 });
 
 test('two results cannot have one name', () => {

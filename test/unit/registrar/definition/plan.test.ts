@@ -30,7 +30,7 @@ test('options and settings make another version, a null makes none', () => {
 });
 
 test('what cannot run gives its problems', () => {
-  expect(plan([{ when: '$x' }])).toEqual([
-    { path: 'steps[0].when', message: 'is not supported by this version; leave it out' },
+  expect(plan([{ concurrency: [] }])).toEqual([
+    { path: 'steps[0].concurrency', message: 'is not supported by this version; leave it out' },
   ]);
 });

@@ -35,7 +35,7 @@ test('points at every problem', () => {
     '    params: { a.b: { c: .inf } }',
     '  - program: empty',
     '    after: [load, lode]',
-    '    when: $x',
+    '    concurrency: []',
   ].join('\n');
   expect(say(text)).toEqual([
     '2:1 maxRuning: is not known (did you mean "maxRunning"?)',
@@ -43,7 +43,7 @@ test('points at every problem', () => {
     '7:22 steps[0].params.a.b.c: must be a finite number, not Infinity',
     '8:5 steps[1].id: is required',
     expect.stringMatching(/^9:19 steps\[1\]\.after\[1\]: no step is called "lode"/),
-    '10:5 steps[1].when: is not supported by this version; leave it out',
+    '10:5 steps[1].concurrency: is not supported by this version; leave it out',
   ]);
 });
 
@@ -77,7 +77,7 @@ test('knows anchors and merge keys, so that steps can share what they have in co
 
 /** The step as its place among the others allows: few random references would lead to a step, and in no circle. */
 function fitStep(
-  { join, edges, ...step }: StepDefinition,
+  { join, edges, catch: caught, ...step }: StepDefinition,
   at: number,
   steps: StepDefinition[],
 ): StepDefinition {
@@ -92,8 +92,16 @@ function fitStep(
     after,
     before,
     ...(join !== undefined && need <= after.length ? { join } : {}),
+    ...(caught === undefined ? {} : { catch: caught.map(({ errors = [] }) => ({ errors, continue: true })) }),
     ...(own.length === 0 ? {} : { edges: Object.fromEntries(own) }),
   };
+}
+
+/** What a webhook and a schedule may say has rules that hardly any value of the right shape keeps. */
+function withoutBounds({ flowSettings, cron: _c, timezone: _z, ...flow }: FlowDefinition): FlowDefinition {
+  if (flowSettings === undefined) return flow;
+  const { auth: _a, rate: _r, timeout: _t, maxBytes: _m, ...webhooks } = flowSettings.webhooks ?? {};
+  return { ...flow, flowSettings: { ...flowSettings, webhooks } };
 }
 
 describe('what is written', () => {
@@ -105,7 +113,7 @@ describe('what is written', () => {
   test('reads back as the same flow', () => {
     fc.assert(
       fc.property(flows, (value) => {
-        const flow = normalizeFlow(value);
+        const flow = normalizeFlow(withoutBounds(value));
         const { problems, missing } = checkFlow(flow);
         fc.pre(problems.length + missing.length === 0);
         const [read] = readYaml(writeYaml(flow));
@@ -113,7 +121,7 @@ describe('what is written', () => {
         expect(normalizeFlow(read!.flow!)).toEqual(flow);
       }),
     );
-  });
+  }, 60_000);
 
   test('is easy on the eyes', () => {
     const steps = [
@@ -153,7 +161,7 @@ describe('docs/flow.schema.json', () => {
     expect(validator.Check({ id: 'x', steps: [{ ...step, retry: 3, timeout: { attempt: '3s' } }] })).toBe(
       true,
     );
-    expect(validator.Check({ id: 'x', steps: [{ ...step, when: '$x' }] })).toBe(false);
+    expect(validator.Check({ id: 'x', steps: [{ ...step, concurrency: [] }] })).toBe(false);
     expect(validator.Check({ id: 'x', steps: [{ ...step, timeout: { total: '3s' } }] })).toBe(false);
   });
 });
