@@ -90,7 +90,14 @@ async function runDeliveries(
     books.deliveries({ tenant: TENANT, subscription, status, limit: LIMIT }),
   );
   const columns = ['id', 'status', 'attempts', 'answer', 'error', 'created'].map((name) => ({ name }));
-  const rows = sent.map((one) => [one.id, one.status, one.attempts, one.answer, one.error, one.createdAt]);
+  const rows = sent.map((one) => [
+    one.id,
+    one.status,
+    one.attempts,
+    one.answer,
+    one.error,
+    one.createdAt.toISOString(),
+  ]);
   process.stdout.write(formatTable(columns, rows));
 }
 
