@@ -7,11 +7,13 @@ import type { Ahead } from './ahead.ts';
 import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { type ChildDeps, startChild } from './children.ts';
+import { keepCheckpoint } from './fallback.ts';
 import { type Heartbeats, watchSilence } from './heartbeats.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
+import { makeSnapshot, type ReadSnapshot } from './snapshot.ts';
 import type { AttemptData } from './task-data.ts';
 import { recordOf } from './record.ts';
 import { judgeInTime, runInTime } from './times.ts';
@@ -32,6 +34,7 @@ export interface BeginDeps extends ChildDeps {
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
+  readSnapshot: ReadSnapshot;
   heartbeats: Heartbeats;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
@@ -81,7 +84,8 @@ function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void | 
   const age = performance.now() - holding.began!;
   clearTimeout(holding.silence);
   deps.ahead.learn(age);
-  const { task, prepared } = holding;
+  const { prepared, checkpoint } = holding;
+  const task = checkpoint === undefined ? holding.task : { ...holding.task, checkpoint };
   const program = deps.registry.get(prepared?.program ?? '');
   const judge = (ended: RanOutcome) => judgeAttempt(ended, task, prepared, program);
   const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
@@ -95,21 +99,28 @@ function record(deps: BeginDeps, holding: Holding, verdict: Verdict, age: number
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   if ('error' in verdict && verdict.error !== undefined) logFailure(deps.log, holding, verdict);
-  end(deps.holdings, holding, recordOf(holding, verdict, age));
+  const record = recordOf(holding, verdict, age);
+  const snapshot = ENDS_WELL.has(verdict.kind) ? holding.snapshot?.written() : null;
+  end(deps.holdings, holding, snapshot ? { ...record, snapshot } : record);
 }
 
-function attemptOf(holding: Holding, { log, findSecret, heartbeats }: BeginDeps): Attempt {
+/** What a failed attempt set is forgotten: the next one begins where it did. */
+const ENDS_WELL: ReadonlySet<Verdict['kind']> = new Set(['finished', 'sleep', 'wait']);
+
+function attemptOf(holding: Holding, { log, findSecret, heartbeats, readSnapshot }: BeginDeps): Attempt {
   const { task, prepared } = holding;
   const { program, step, input, callback, falling, parameters = task.parameters } = prepared!;
   const own = task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json);
   const key = `${task.flow}:${task.seq}`;
+  holding.snapshot = makeSnapshot(task.taskId, step, readSnapshot);
   return {
     program,
+    snapshot: holding.snapshot,
     parameters,
     input,
     checkpoint: falling ? falling.checkpoint : own,
     delivered: task.delivered,
-    beat: (checkpoint) => heartbeats.beat(holding, checkpoint),
+    beat: (checkpoint) => heartbeats.beat(holding, keepCheckpoint(falling, checkpoint)),
     callback,
     attempt: task.attempt,
     // To others the fallback is another request.

@@ -42,6 +42,8 @@ test('has a default for everything', () => {
     serviceName: 'umbel',
     rabbitmqUrl: undefined,
     natsUrl: undefined,
+    processAllow: [],
+    processEnv: {},
     metricsPort: undefined,
     logLevel: 'info',
     logFormat: 'json',

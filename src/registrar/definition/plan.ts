@@ -18,7 +18,10 @@ export function planDefinition({ flow, steps, settings }: Definition): StoredPla
   if (problems.length > 0) return problems;
   const told = settingsOfExecutions(settings);
   const content = { flow, steps: steps as unknown as Json, ...(told === null ? {} : { settings: told }) };
-  const tasks = expand(steps.map((step) => applyDefaults(step, asObject(settings?.['defaults']))));
+  const tasks = expand(
+    steps.map((step) => applyDefaults(step, asObject(settings?.['defaults']))),
+    { failFast: settings?.['failFast'] === true },
+  );
   return { version: hashVersion(content), flow, definition: content, tasks };
 }
 
