@@ -3,6 +3,7 @@
 import type { Problem } from './dag/vocabulary.ts';
 import { entry, type Entry } from './error-entry.ts';
 import { HOOK_ERRORS } from './hook-errors.ts';
+import { TASK_ERRORS } from './task-errors.ts';
 import { SERVICE_ERRORS } from './service-errors.ts';
 
 export const ERRORS = {
@@ -38,11 +39,6 @@ export const ERRORS = {
     lines('The flow is not valid', d.problems.map(problemLine)),
   ),
   EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
-  TASK_NOT_FOUND: entry(
-    404,
-    (d: { execution: string; step: string }) =>
-      `The execution "${d.execution}" has no task of a step "${d.step}".`,
-  ),
   CALLBACK_NOT_FOUND: entry<object>(
     404,
     () => 'No task waits for this callback: its token is unknown, or has been used.',
@@ -51,21 +47,6 @@ export const ERRORS = {
     409,
     (d: { execution: string; status: string; verb: string }) =>
       `The execution "${d.execution}" cannot be ${d.verb}: it has ended (${d.status}).`,
-  ),
-  TASK_FINISHED: entry(
-    409,
-    (d: { execution: string; step: string }) =>
-      `The task "${d.step}" of the execution "${d.execution}" has finished, so there is nothing to skip.`,
-  ),
-  NOT_FINISHED: entry(
-    409,
-    (d: { execution: string; step: string; state: string }) =>
-      `The task "${d.step}" of the execution "${d.execution}" has not finished: ${d.state}.`,
-  ),
-  TASK_FAILED: entry(
-    422,
-    (d: { execution: string; step: string; reason: string }) =>
-      `The task "${d.step}" of the execution "${d.execution}" failed: ${d.reason}`,
   ),
   STEP_NOT_FOUND: entry(
     404,
@@ -139,6 +120,7 @@ export const ERRORS = {
     (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
   ),
   ...HOOK_ERRORS,
+  ...TASK_ERRORS,
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),
 } as const;

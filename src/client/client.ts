@@ -4,6 +4,8 @@ import type { Changes } from '../registrar/definition/changes.ts';
 import type { FlowVersion } from '../registrar/definition/flows.ts';
 import type { FlowGraph } from '../registrar/definition/graph.ts';
 import type { FlowDefinition, FlowHead, StepDefinition } from '../registrar/definition/schema.ts';
+import type { Standing } from '../registrar/life-cycle/start-stop.ts';
+import type { FlowView } from '../registrar/repository/view.ts';
 import type { Execution, ExecutionTask } from '../registrar/executions.ts';
 import type { DefinedFlow } from './define-flow.ts';
 import { type Answer, makeSend, type Send } from './send.ts';
@@ -44,6 +46,21 @@ export interface ListOptions {
   /** 1 to 500; default 50. */
   limit?: number;
   cursor?: string;
+}
+
+export interface FlowListOptions {
+  /** From 1. */
+  page?: number;
+  /** 1 to 100; default 10. */
+  perPage?: number;
+  status?: 'inactive' | 'starting' | 'active' | 'stopping';
+  type?: string;
+  /** Owned by this user. */
+  user?: string;
+  /** `createdAt`, `updatedAt` or `name`; with `-` before it, descending. */
+  sort?: string;
+  /** In name or description. */
+  search?: string;
 }
 
 /** A step that was written; `warnings` name steps that do not exist yet. */
@@ -102,6 +119,20 @@ function makeFlows(send: Send) {
     /** `detach` takes it out of the steps that name it. */
     deleteStep: async (flow: string, id: string, { detach = false } = {}): Promise<void> =>
       void (await send('DELETE', at(flow, 'steps', id), undefined, detach ? { detach: '1' } : {})),
+    /** The flow as a graph, with its status and owners. */
+    get: async (flow: string) => (await send('GET', at(flow))).data as FlowView,
+    /** A page of the flows that the caller sees. */
+    async list(options: FlowListOptions = {}): Promise<{ flows: FlowView[]; total: number }> {
+      const { page, perPage, status, type, user, sort, search } = options;
+      const query = { 'page[number]': page, 'page[size]': perPage, sort, search };
+      const filter = { 'filter[status]': status, 'filter[type]': type, 'filter[user]': user };
+      const { data, meta } = await send('GET', ['flows'], undefined, { ...query, ...filter });
+      return { flows: data as FlowView[], total: (meta as { total: number }).total };
+    },
+    /** Opens its hook or fires its schedule; says where it stands. */
+    start: async (flow: string) => (await send('POST', at(flow, 'start'), {})).data as Standing,
+    /** Its executions go on. */
+    stop: async (flow: string) => (await send('POST', at(flow, 'stop'), {})).data as Standing,
     graph: async (flow: string) => (await send('GET', at(flow, 'graph'))).data as FlowGraph,
     /** Newest first. */
     versions: async (flow: string) => (await send('GET', at(flow, 'versions'))).data as FlowVersion[],

@@ -45,8 +45,13 @@ function makeContext(task: IsolatedTask): Context {
   const { lines } = task;
   const heartbeat = (checkpoint?: Json) =>
     lines.postMessage({ beat: checkpoint === undefined ? {} : { checkpoint } } satisfies Beat);
-  return { ...task.context, log: makeLog(lines), signal: never, heartbeat };
+  return { ...task.context, log: makeLog(lines), signal: never, heartbeat, snapshot: NO_SNAPSHOT };
 }
+
+const refuseSnapshot = (): never => {
+  throw new ProgramError('a program that says isolate has no snapshot');
+};
+const NO_SNAPSHOT = { get: async () => refuseSnapshot(), set: refuseSnapshot };
 
 function makeLog(lines: MessagePort): ProgramLog {
   const write = (level: keyof ProgramLog) => (message: string, fields?: Record<string, unknown>) =>

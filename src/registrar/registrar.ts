@@ -70,7 +70,9 @@ export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): R
     }),
     flowRepository: makeFlowRepository(db),
     lifeCycle: makeLifeCycle(db, onMoving),
-    components: makeComponents(db, onMoving),
+    components: makeComponents(db, onMoving, () => {
+      sendHint(db, { components: true }).catch(() => {});
+    }),
     control: makeControl(db),
     callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),

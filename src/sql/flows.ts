@@ -42,6 +42,7 @@ export async function editFlow<Result>(
       await writeHead(tx, flow, write);
       await deleteSteps(tx, flow, write.gone);
       await writeSteps(tx, flow, write.rows);
+      if (write.rows.length === 0 && write.gone.length > 0) await dropSnapshots(tx, flow);
     }
     await emitEvents(tx, events);
     return result;
@@ -87,6 +88,13 @@ async function deleteSteps(tx: Tx, flow: string, seqs: string[]): Promise<void> 
   await sql`delete from ms_task_definition where task_id = ${flow} and task_seq = any (${seqs}::numeric[])`.execute(
     tx,
   );
+}
+
+/** What steps remember goes with the last of them. */
+async function dropSnapshots(tx: Tx, flow: string): Promise<void> {
+  await sql`
+    delete from ms_snapshot s where s.task_id = ${flow}
+      and not exists (select from ms_task_definition d where d.task_id = s.task_id)`.execute(tx);
 }
 
 /** Rows that leave nothing to their place among the others, nor to Flower's pairs. */

@@ -12,6 +12,7 @@ import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings
 import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
+import { makeSnapshot, type ReadSnapshot } from './snapshot.ts';
 import type { AttemptData } from './task-data.ts';
 import { recordOf } from './record.ts';
 import { judgeInTime, runInTime } from './times.ts';
@@ -32,6 +33,7 @@ export interface BeginDeps extends ChildDeps {
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
+  readSnapshot: ReadSnapshot;
   heartbeats: Heartbeats;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
@@ -95,16 +97,23 @@ function record(deps: BeginDeps, holding: Holding, verdict: Verdict, age: number
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   if ('error' in verdict && verdict.error !== undefined) logFailure(deps.log, holding, verdict);
-  end(deps.holdings, holding, recordOf(holding, verdict, age));
+  const record = recordOf(holding, verdict, age);
+  const snapshot = ENDS_WELL.has(verdict.kind) ? holding.snapshot?.written() : null;
+  end(deps.holdings, holding, snapshot ? { ...record, snapshot } : record);
 }
 
-function attemptOf(holding: Holding, { log, findSecret, heartbeats }: BeginDeps): Attempt {
+/** What a failed attempt set is forgotten: the next one begins where it did. */
+const ENDS_WELL: ReadonlySet<Verdict['kind']> = new Set(['finished', 'sleep', 'wait']);
+
+function attemptOf(holding: Holding, { log, findSecret, heartbeats, readSnapshot }: BeginDeps): Attempt {
   const { task, prepared } = holding;
   const { program, step, input, callback, falling, parameters = task.parameters } = prepared!;
   const own = task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json);
   const key = `${task.flow}:${task.seq}`;
+  holding.snapshot = makeSnapshot(task.taskId, step, readSnapshot);
   return {
     program,
+    snapshot: holding.snapshot,
     parameters,
     input,
     checkpoint: falling ? falling.checkpoint : own,

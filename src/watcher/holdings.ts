@@ -3,10 +3,13 @@
 import type { Claimed, Ended } from '../sql/advance.ts';
 import type { HeldTask } from '../sql/leases.ts';
 import type { Prepared } from './prepare.ts';
+import type { AttemptSnapshot } from './snapshot.ts';
 import type { Stop } from './stop.ts';
 
 /** A task that this watcher holds, from claim to record. */
 export interface Holding {
+  /** What its step remembers; once it has begun. */
+  snapshot?: AttemptSnapshot;
   task: Claimed;
   batch: Batch;
   /** Absent until its program is known. */

@@ -5,6 +5,7 @@ import type { Registry } from '../programs/registry.ts';
 import { admitExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
 import { makeHinter } from '../sql/hinter.ts';
+import { readSnapshot } from '../sql/snapshots.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
 import { keepListening } from '../sql/ears.ts';
 import type { Hint } from '../sql/wake.ts';
@@ -41,6 +42,8 @@ export interface WatcherOptions {
   lease: number;
   /** Losses after which a task is suspended. */
   lostLimit?: number;
+  /** Told that components changed. */
+  onComponents?: () => void;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
   /** Address under which others reach the register server. */
@@ -94,6 +97,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
+    if ('components' in heard) options.onComponents?.();
     if (!('places' in heard)) return;
     admitExecutions(db, [heard.places]).catch((error: unknown) =>
       log.debug({ err: error }, 'admission put off'),
@@ -154,6 +158,7 @@ function makeParts(options: WatcherOptions) {
     ...shared,
     heartbeats,
     findSecret: options.findSecret ?? (() => undefined),
+    readSnapshot: (flow, step) => readSnapshot(db.kysely, flow, step),
     isClosed: () => closing.closed,
   });
   const prepare = makePrepare(db, options.registry, `${options.publicUrl ?? ''}/tasks`);

@@ -37,9 +37,14 @@ export interface Components {
   stop: (viewer: Viewer, id: string) => Promise<{ id: string; status: LifeStatus }>;
 }
 
-export function makeComponents(db: Database, onMoving: () => void): Components {
-  const edit = <Result>(viewer: Viewer, id: string, change: Change<Result>) =>
-    retryConflicts(() => nameFailure(editComponent(db, { tenant: viewer.tenant, id }, change)));
+/** `onChanged` is told that watchers should look again. */
+export function makeComponents(db: Database, onMoving: () => void, onChanged: () => void): Components {
+  const edit = async <Result>(viewer: Viewer, id: string, change: Change<Result>) => {
+    const which = { tenant: viewer.tenant, id };
+    const result = await retryConflicts(() => nameFailure(editComponent(db, which, change)));
+    onChanged();
+    return result;
+  };
   const read = async ({ tenant }: Viewer, id: string) => {
     const [found] = await nameFailure(listComponents(db.kysely, tenant, [id]));
     return toView(requireFound(found ?? null, id));
@@ -54,12 +59,8 @@ export function makeComponents(db: Database, onMoving: () => void): Components {
     read,
     async create(viewer, value) {
       const definition = readDefinition(value);
-      const { id } = definition;
-      await edit(viewer, id, (stored) => {
-        if (stored !== null) throw new UmbelError('COMPONENT_EXISTS', { component: id });
-        return { write: toWrite(definition, viewer.tenant, 'inactive'), result: undefined };
-      });
-      return read(viewer, id);
+      await edit(viewer, definition.id, (stored) => planCreation(stored, definition, viewer.tenant));
+      return read(viewer, definition.id);
     },
     async patch(viewer, id, value) {
       await edit(viewer, id, (stored) => planPatch(requireFound(stored, id), value));
@@ -76,6 +77,15 @@ export function makeComponents(db: Database, onMoving: () => void): Components {
 }
 
 type Change<Result> = Parameters<typeof editComponent<Result>>[2];
+
+function planCreation(
+  stored: Component | null,
+  definition: ComponentDefinition,
+  tenant: string,
+): ReturnType<Change<undefined>> {
+  if (stored !== null) throw new UmbelError('COMPONENT_EXISTS', { component: definition.id });
+  return { write: toWrite(definition, tenant, 'inactive'), result: undefined };
+}
 
 function planMove(component: Component, to: 'starting' | 'stopping'): ReturnType<Change<LifeStatus>> {
   const { id, status, isGlobal } = component;
