@@ -1,7 +1,7 @@
 // The hot call: settles what ended, releases, hands over, ends executions, claims. Called by the watcher's loop, one in flight at a time.
 import type { Pool, PoolClient } from 'pg';
 import { type SnapshotWrite, writeSnapshots } from './snapshots.ts';
-import type { Delivered, Wait } from '../dag/outcome.ts';
+import type { Delivered, TaskError, Wait } from '../dag/outcome.ts';
 import { ExecStatus } from '../dag/vocabulary.ts';
 import type { Database } from './database.ts';
 
@@ -69,6 +69,8 @@ export interface Claimed {
   checkpoint: string | null;
   /** What it waited for, in the attempts after that. */
   delivered: Delivered | null;
+  /** Its keys could not be worked out: it fails of this instead of running. */
+  refusal?: TaskError | undefined;
   /** Freed by a task that ended in the same call; otherwise it came from the claim index. */
   handedOver: boolean;
 }
@@ -163,7 +165,7 @@ async function advanceOn(queryable: Pool | PoolClient, call: AdvanceCall): Promi
   return answer;
 }
 
-interface AdvanceRow {
+export interface AdvanceRow {
   kind: '1' | '2' | '3' | '4' | '5';
   task_flow_id: string;
   task_exec_seq: string;
@@ -197,7 +199,7 @@ function addRow(answer: AdvanceAnswer, row: AdvanceRow): void {
   }
 }
 
-function toClaimed(row: AdvanceRow): Claimed {
+export function toClaimed(row: AdvanceRow): Claimed {
   return {
     flow: row.task_flow_id,
     seq: row.task_exec_seq,

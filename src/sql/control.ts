@@ -2,7 +2,7 @@
 // holds the executions; statuses that follow are worked out by umbel_wire at its end.
 import { sql } from 'kysely';
 import type { JsonObject } from '../dag/vocabulary.ts';
-import type { Database, Tx } from './database.ts';
+import type { Database, Db, Tx } from './database.ts';
 import { isRetryable } from './failures.ts';
 
 /** `kr_flow_stat.flow_status`. */
@@ -73,7 +73,7 @@ export async function releaseTasks(tx: Tx, ids: string[]): Promise<void> {
 }
 
 /** The tasks of that name (`step_id`, or else the exec seq) in these executions, at most one in each. */
-export async function findTasks(tx: Tx, ids: string[], step: string): Promise<FoundTask[]> {
+export async function findTasks(tx: Db, ids: string[], step: string): Promise<FoundTask[]> {
   const { rows } = await sql<FoundTask>`
     select distinct on (t.task_flow_id) t.task_flow_id flow, trim_scale(t.task_exec_seq)::text seq,
       t.exec_status::int "execStatus", t.reason
@@ -107,7 +107,7 @@ export interface RerunOptions {
 
 /**
  * Sets tasks back to Wait, ended or not; what was decided by hand for those that come after them stays. Lifts the abort of an
- * aborted execution, and keeps them held in a paused one.
+ * aborted execution, and what a failure stopped, and keeps them held in a paused one.
  */
 export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptions): Promise<void> {
   const flows = tasks.map(({ flow }) => flow);
@@ -134,7 +134,7 @@ export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptio
     from kr_flow_stat f
     where t.task_flow_id = any (${flows}) and f.task_flow_id = t.task_flow_id
       and ((t.task_flow_id, t.task_exec_seq) in (select * from target)
-        or (f.flow_status = 'aborted' and t.exec_status = 9 and t.reason = 'aborted')
+        or (f.flow_status in ('aborted', 'failed') and t.exec_status = 9 and t.reason = 'aborted')
         or ((t.task_flow_id, t.task_exec_seq) in (select * from again)
           and t.exec_status <> 0 and coalesce(t.reason, '') not in ('operator', 'not_selected')))`.execute(
     tx,

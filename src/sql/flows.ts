@@ -124,6 +124,6 @@ export interface FlowVersionRow {
 export async function listVersions(db: Db, flow: string): Promise<FlowVersionRow[]> {
   const { rows } = await sql<FlowVersionRow>`
     select version, created_ts "createdAt", definition from ms_flow_version
-    where task_id = ${flow} order by created_ts desc, version limit 100`.execute(db);
+    where task_id = ${flow} and base is null order by created_ts desc, version limit 100`.execute(db);
   return rows;
 }

@@ -7,8 +7,10 @@ import type { Ahead } from './ahead.ts';
 import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { type ChildDeps, startChild } from './children.ts';
+import { keepCheckpoint } from './fallback.ts';
 import { type Heartbeats, watchSilence } from './heartbeats.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
+import type { LogKeeper } from './log-keeper.ts';
 import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
@@ -17,8 +19,9 @@ import type { AttemptData } from './task-data.ts';
 import { recordOf } from './record.ts';
 import { judgeInTime, runInTime } from './times.ts';
 import { judgeAttempt, type Verdict } from './verdict.ts';
-import { makeStop } from './stop.ts';
+import { makeStop, type Stop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
+import { openTaskLog, type TaskLog } from './task-log.ts';
 
 /** The value of a secret; undefined: there is none. */
 export type FindSecret = (name: string) => string | undefined;
@@ -30,6 +33,8 @@ export interface BeginDeps extends ChildDeps {
   waker: Waker;
   workers: number;
   log: Logger;
+  /** Keeps what programs log. */
+  logs: LogKeeper;
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
@@ -66,24 +71,30 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   watchSilence(holding);
-  void runInTime(holding, deps.registry, (limits) =>
-    deps.run(deps.registry, attemptOf(holding, deps), limits, stop),
-  )
+  const taskLog = openTaskLog(deps.logs, deps.log, holding.task);
+  void runOrRefuse(deps, holding, taskLog, stop)
     .then((outcome) =>
       outcome.kind === 'start'
-        ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
-        : settle(deps, holding, outcome),
+        ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started, taskLog))
+        : settle(deps, holding, outcome, taskLog),
     )
     .then(beginNext)
     .then(() => deps.waker.wake());
 }
 
 /** Judges at once where it can: most tasks end without anything to wait for. */
-function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void | Promise<void> {
+function settle(
+  deps: BeginDeps,
+  holding: Holding,
+  outcome: RanOutcome,
+  taskLog: TaskLog,
+): void | Promise<void> {
+  taskLog.close();
   const age = performance.now() - holding.began!;
   clearTimeout(holding.silence);
   deps.ahead.learn(age);
-  const { task, prepared } = holding;
+  const { prepared, checkpoint } = holding;
+  const task = checkpoint === undefined ? holding.task : { ...holding.task, checkpoint };
   const program = deps.registry.get(prepared?.program ?? '');
   const judge = (ended: RanOutcome) => judgeAttempt(ended, task, prepared, program);
   const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
@@ -105,7 +116,25 @@ function record(deps: BeginDeps, holding: Holding, verdict: Verdict, age: number
 /** What a failed attempt set is forgotten: the next one begins where it did. */
 const ENDS_WELL: ReadonlySet<Verdict['kind']> = new Set(['finished', 'sleep', 'wait']);
 
-function attemptOf(holding: Holding, { log, findSecret, heartbeats, readSnapshot }: BeginDeps): Attempt {
+/** What could not get its slots because its keys cannot be worked out fails of that. */
+function runOrRefuse(
+  deps: BeginDeps,
+  holding: Holding,
+  { log }: TaskLog,
+  stop: Stop,
+): ReturnType<RunAttempt> {
+  const { refusal } = holding.task;
+  if (refusal !== undefined) return Promise.resolve({ kind: 'failed', error: refusal, retryable: false });
+  return runInTime(holding, deps.registry, (limits) =>
+    deps.run(deps.registry, attemptOf(holding, deps, log), limits, stop),
+  );
+}
+
+function attemptOf(
+  holding: Holding,
+  { findSecret, heartbeats, readSnapshot }: BeginDeps,
+  log: ProgramLog,
+): Attempt {
   const { task, prepared } = holding;
   const { program, step, input, callback, falling, parameters = task.parameters } = prepared!;
   const own = task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json);
@@ -118,14 +147,14 @@ function attemptOf(holding: Holding, { log, findSecret, heartbeats, readSnapshot
     input,
     checkpoint: falling ? falling.checkpoint : own,
     delivered: task.delivered,
-    beat: (checkpoint) => heartbeats.beat(holding, checkpoint),
+    beat: (checkpoint) => heartbeats.beat(holding, keepCheckpoint(falling, checkpoint)),
     callback,
     attempt: task.attempt,
     // To others the fallback is another request.
     idempotencyKey: falling ? `${key}:fallback` : key,
     execution: { id: task.flow, flow: task.taskId },
     step: { id: step, seq: task.taskSeq },
-    log: makeTaskLog(log, task.flow, task.seq),
+    log,
     data: dataOf(holding, findSecret),
   };
 }
@@ -142,16 +171,6 @@ function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptDat
 /** Otherwise it goes on after a failure or a wait. */
 function isFirst({ retried, checkpoint, delivered }: Holding['task']): boolean {
   return retried === 0 && checkpoint === null && delivered === null;
-}
-
-function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
-  const at = { execution, seq };
-  return {
-    debug: (message, fields) => log.debug({ ...fields, ...at }, message),
-    info: (message, fields) => log.info({ ...fields, ...at }, message),
-    warn: (message, fields) => log.warn({ ...fields, ...at }, message),
-    error: (message, fields) => log.error({ ...fields, ...at }, message),
-  };
 }
 
 const SAYS = {

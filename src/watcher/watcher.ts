@@ -8,6 +8,7 @@ import { makeHinter } from '../sql/hinter.ts';
 import { readSnapshot } from '../sql/snapshots.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
 import { keepListening } from '../sql/ears.ts';
+import { limitedLane } from '../dag/vocabulary.ts';
 import type { Hint } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, type FindSecret, makeBegin } from './begin.ts';
@@ -15,6 +16,7 @@ import { watchForCancels } from './cancel.ts';
 import type { StartExecution } from './children.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
+import { makeLogKeeper } from './log-keeper.ts';
 import { makeHeartbeats } from './heartbeats.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
@@ -81,16 +83,23 @@ export interface Watcher {
 }
 
 const LOST_LIMIT = 3;
+/** Milliseconds that a watcher that stops waits for the lines that programs logged. */
+const LOG_PATIENCE = 5_000;
+
+function admit(db: Database, flow: string, log: Logger): void {
+  admitExecutions(db, [flow]).catch((error: unknown) => log.debug({ err: error }, 'admission put off'));
+}
 
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, heartbeats, membership, position, loop, timekeeper } = parts;
+  const { holdings, heartbeats, membership, position, loop, timekeeper, logs } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
   let uncancellable = () => {};
 
   const hint = (hinted: string, priority: number) => {
+    if (hinted === limitedLane(pool)) return loop.limit();
     if (hinted !== pool) return;
     if (position.hint(priority)) loop.hurry();
     else loop.wake();
@@ -98,10 +107,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
     if ('components' in heard) options.onComponents?.();
-    if (!('places' in heard)) return;
-    admitExecutions(db, [heard.places]).catch((error: unknown) =>
-      log.debug({ err: error }, 'admission put off'),
-    );
+    if ('places' in heard) admit(db, heard.places, log);
   };
 
   return {
@@ -122,6 +128,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       await deaf();
       await drain({ db, holdings, heartbeats, membership, loop, running, log }, grace);
       uncancellable();
+      await logs.end(LOG_PATIENCE);
     },
   };
 }
@@ -167,7 +174,8 @@ function makeParts(options: WatcherOptions) {
     closing.closed = true;
     timekeeper.stop();
   };
-  return { timekeeper, holdings, heartbeats, position, membership, loop, close };
+  const { logs } = shared;
+  return { timekeeper, holdings, heartbeats, position, membership, loop, logs, close };
 }
 
 /** What several pieces are made of. */
@@ -182,6 +190,7 @@ function pickShared(options: WatcherOptions) {
     pollInterval,
     startExecution,
     holdings: makeHoldings(),
+    logs: makeLogKeeper(db, log),
     ahead: makeAhead(),
     waker: makeWaker(),
   };

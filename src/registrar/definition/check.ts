@@ -20,8 +20,8 @@ export interface Checked {
   missing: Problem[];
 }
 
-/** Ids that name something else in paths. */
-const RESERVED_FLOWS = ['bulk', 'multiple'];
+/** Ids that name something else, in paths and in lists of executions. */
+const RESERVED_FLOWS = ['bulk', 'multiple', 'adhoc'];
 
 /** Judges a flow as people write it. */
 export function checkFlow(value: unknown): Checked {
