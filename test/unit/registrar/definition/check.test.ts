@@ -101,8 +101,8 @@ describe('a step', () => {
       'steps[0].concurrency: is not supported by this version; leave it out',
       'steps[0].map: is not supported by this version; leave it out',
     ]);
-    expect(say({ ...good, deadline: '1d', defaults: { timeout: { attempt: 1, total: 2 } } })).toEqual([
-      'deadline: is not supported by this version; leave it out',
+    expect(say({ ...good, onFailure: 'other', defaults: { timeout: { attempt: 1, total: 2 } } })).toEqual([
+      'onFailure: is not supported by this version; leave it out',
       'defaults.timeout.total: is not supported by this version; leave it out',
     ]);
   });
