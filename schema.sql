@@ -60,6 +60,7 @@ COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work
 COMMENT ON COLUMN kr_flow_stat.fail_fast IS 'the first failure that stays stops the other branches';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 COMMENT ON COLUMN kr_flow_stat.reply IS 'what hook.reply answered: status, headers, body, and by which task; the first one stays';
+CREATE INDEX kr_flow_stat_ad_hoc ON public.kr_flow_stat USING btree (version) WHERE ((task_id)::text = 'adhoc'::text);
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
 CREATE INDEX kr_flow_stat_parent ON public.kr_flow_stat USING btree (parent_flow_id) WHERE (parent_flow_id IS NOT NULL);
 CREATE INDEX kr_flow_stat_place ON public.kr_flow_stat USING btree (task_id, place, task_flow_id) WHERE (place = ANY (ARRAY[0, 1]));
@@ -70,6 +71,7 @@ CREATE TRIGGER umbel_deadline_changed AFTER UPDATE ON public.kr_flow_stat FOR EA
 CREATE TRIGGER umbel_deadline_set AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN ((new.deadline_ts IS NOT NULL)) EXECUTE FUNCTION umbel_deadline();
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
+CREATE TRIGGER umbel_failed AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status = 'failed'::text) AND (old.flow_status <> 'failed'::text) AND (new.version IS NOT NULL) AND ((new.trigger ->> 'kind'::text) IS DISTINCT FROM 'failure'::text))) EXECUTE FUNCTION umbel_failed();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
 
 CREATE TABLE kr_hook_rate (
@@ -89,6 +91,14 @@ CREATE TABLE kr_hook_seen (
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 COMMENT ON TABLE kr_hook_seen IS 'signed calls that were taken, by a hash of what was signed; past expires_ts their time alone refuses them';
 
+CREATE TABLE kr_limit (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  until_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_limit_pkey PRIMARY KEY (task_flow_id, task_exec_seq)
+);
+COMMENT ON TABLE kr_limit IS 'when a task must have ended, whatever number of attempts it makes; written at the first of them';
+
 CREATE TABLE kr_signal (
   signal_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -105,6 +115,49 @@ COMMENT ON TABLE kr_signal IS 'signals to executions; a row inserted by hand is 
 COMMENT ON COLUMN kr_signal.task_exec_seq IS 'the task that got it; null: kept until one waits for its name';
 CREATE INDEX kr_signal_name ON public.kr_signal USING btree (task_flow_id, name, signal_id);
 CREATE TRIGGER umbel_signalled AFTER INSERT ON public.kr_signal REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION umbel_signalled();
+
+CREATE TABLE kr_slot (
+  slot text COLLATE "C" NOT NULL,
+  watchers integer[] NOT NULL DEFAULT '{}'::integer[],
+  held integer[] NOT NULL DEFAULT '{}'::integer[],
+  buckets bigint[] NOT NULL DEFAULT '{}'::bigint[],
+  starts integer[] NOT NULL DEFAULT '{}'::integer[],
+  CONSTRAINT kr_slot_pkey PRIMARY KEY (slot)
+) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+
+CREATE TABLE kr_slot_queue (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  slot text COLLATE "C" NOT NULL,
+  pool character varying(256) NOT NULL,
+  task_priority numeric NOT NULL,
+  limits jsonb NOT NULL,
+  CONSTRAINT kr_slot_queue_pkey PRIMARY KEY (task_flow_id, task_exec_seq)
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+CREATE INDEX kr_slot_queue_order ON public.kr_slot_queue USING btree (slot, pool, task_priority, task_flow_id, task_exec_seq DESC);
+
+CREATE TABLE kr_start (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL,
+  task_id character varying(256) NOT NULL,
+  input jsonb NOT NULL,
+  start_id text NOT NULL DEFAULT (gen_random_uuid())::text,
+  CONSTRAINT kr_start_pkey PRIMARY KEY (task_flow_id)
+);
+COMMENT ON TABLE kr_start IS 'a flow (task_id) that a watcher is to start, because the execution (task_flow_id) failed';
+
+CREATE TABLE kr_task_log (
+  task_flow_id character varying(256) COLLATE "C" NOT NULL,
+  task_exec_seq numeric NOT NULL,
+  attempt integer NOT NULL,
+  line_no integer NOT NULL,
+  level text NOT NULL,
+  message text NOT NULL,
+  fields jsonb,
+  logged_ts timestamp with time zone NOT NULL,
+  CONSTRAINT kr_task_log_pkey PRIMARY KEY (task_flow_id, task_exec_seq, attempt, line_no),
+  CONSTRAINT kr_task_log_level_check CHECK ((level = ANY (ARRAY['debug'::text, 'info'::text, 'warn'::text, 'error'::text])))
+);
 
 CREATE TABLE kr_task_stat (
   task_flow_id character varying(256) COLLATE "C" NOT NULL,
@@ -132,6 +185,8 @@ CREATE TABLE kr_task_stat (
   unwired boolean NOT NULL DEFAULT true,
   ready boolean NOT NULL DEFAULT false,
   hold boolean NOT NULL DEFAULT false,
+  limited boolean NOT NULL DEFAULT false,
+  limits jsonb,
   reason text,
   watcher_id integer,
   attempt integer NOT NULL DEFAULT 0,
@@ -154,8 +209,10 @@ COMMENT ON COLUMN kr_task_stat.chosen IS 'the dependants that its end let go on,
 COMMENT ON COLUMN kr_task_stat.waiting_on IS 'arrivals still needed; null: to be wired at commit';
 COMMENT ON COLUMN kr_task_stat.live IS 'how many predecessors may still fail to arrive before the task is skipped; at 0 it is';
 COMMENT ON COLUMN kr_task_stat.unwired IS 'inserted by hand, and its transaction has not committed';
-COMMENT ON COLUMN kr_task_stat.ready IS 'may be claimed: exactly the rows of the claim index';
+COMMENT ON COLUMN kr_task_stat.ready IS 'may be claimed: exactly the rows of the claim indexes';
 COMMENT ON COLUMN kr_task_stat.hold IS 'paused: neither claimed nor handed over';
+COMMENT ON COLUMN kr_task_stat.limited IS 'claimed only together with slots of its keys, see umbel_take_v1';
+COMMENT ON COLUMN kr_task_stat.limits IS 'the keys that were worked out for it, and their limits';
 COMMENT ON COLUMN kr_task_stat.reason IS 'why 2 or 9';
 COMMENT ON COLUMN kr_task_stat.attempt IS 'times claimed; fences late answers';
 COMMENT ON COLUMN kr_task_stat.lost IS 'times its watcher died; counted apart from retries';
@@ -163,10 +220,12 @@ COMMENT ON COLUMN kr_task_stat.retried IS 'times it was tried again after a fail
 COMMENT ON COLUMN kr_task_stat.revision IS 'bumped by every write of the engine; an update that leaves it is a hand at work';
 COMMENT ON COLUMN kr_task_stat.checkpoint IS 'what the last attempt left for the next one';
 COMMENT ON COLUMN kr_task_stat.delivered IS 'what the task waited for, there until the attempt that sees it ends';
-CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE ready;
+CREATE INDEX kr_task_stat_limited ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE (ready AND limited);
+CREATE INDEX kr_task_stat_ready ON public.kr_task_stat USING btree (pool, task_priority, task_flow_id, task_exec_seq DESC) WHERE (ready AND (NOT limited));
 CREATE INDEX kr_task_stat_unwired ON public.kr_task_stat USING btree (task_flow_id) WHERE unwired;
 CREATE TRIGGER umbel_hand_delete AFTER DELETE ON public.kr_task_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT WHEN ((current_setting('umbel.pruning'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION umbel_hand_delete();
 CREATE TRIGGER umbel_hand_edit BEFORE UPDATE ON public.kr_task_stat FOR EACH ROW WHEN (((new.revision = old.revision) AND ((((((((new.exec_status IS DISTINCT FROM old.exec_status) OR (new.reason IS DISTINCT FROM old.reason)) OR (new.hold IS DISTINCT FROM old.hold)) OR (new.depends_task_exec_seq IS DISTINCT FROM old.depends_task_exec_seq)) OR (new.depends IS DISTINCT FROM old.depends)) OR (new.edges IS DISTINCT FROM old.edges)) OR (new.need IS DISTINCT FROM old.need)) OR (new.chosen IS DISTINCT FROM old.chosen)))) EXECUTE FUNCTION umbel_hand_edit();
+CREATE TRIGGER umbel_limit_inserted BEFORE INSERT ON public.kr_task_stat FOR EACH ROW WHEN (new.unwired) EXECUTE FUNCTION umbel_limit_inserted();
 CREATE TRIGGER umbel_truncated AFTER TRUNCATE ON public.kr_task_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_truncated();
 CREATE CONSTRAINT TRIGGER umbel_wire AFTER INSERT OR UPDATE ON public.kr_task_stat DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_on IS NULL)) EXECUTE FUNCTION umbel_wire_row();
 
@@ -285,9 +344,13 @@ CREATE TABLE ms_flow_version (
   version uuid NOT NULL,
   task_id character varying(256) COLLATE "C" NOT NULL,
   definition jsonb NOT NULL,
+  base uuid,
+  output character varying(256),
   created_ts timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT ms_flow_version_pkey PRIMARY KEY (version)
 );
+COMMENT ON COLUMN ms_flow_version.base IS 'of executions that were started with options: the version without them';
+COMMENT ON COLUMN ms_flow_version.output IS 'the step whose result is that of its executions; null: the last ones''';
 CREATE INDEX ms_flow_version_flow ON public.ms_flow_version USING btree (task_id, created_ts);
 
 CREATE TABLE ms_hook (
@@ -317,9 +380,12 @@ CREATE TABLE ms_plan (
   wire_on smallint NOT NULL,
   waiting_on integer NOT NULL,
   live integer NOT NULL,
+  selected boolean NOT NULL DEFAULT true,
+  limited boolean NOT NULL DEFAULT false,
   options jsonb,
   CONSTRAINT ms_plan_pkey PRIMARY KEY (version, task_exec_seq)
 );
+COMMENT ON COLUMN ms_plan.selected IS 'false: its executions leave the task out, and what comes after it goes on';
 
 CREATE TABLE ms_schedule (
   task_id character varying(256) COLLATE "C" NOT NULL,
@@ -439,7 +505,7 @@ begin
 
   -- Looking at the head each time would rescan every dead entry that an old snapshot keeps.
   if from_flow = '' then
-    select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
+    select k.task_priority into best from kr_task_stat k where k.ready and not k.limited and k.pool = serves
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
     urgent := coalesce(best, 1000);
     return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb;
@@ -507,11 +573,11 @@ begin
     if child_flows is not null then
       select array_agg(k.tid), array_agg(u.flow), array_agg(greatest(0, k.waiting_on - u.arrivals)),
              array_agg(k.exec_status = 0 and k.waiting_on > 0 and k.waiting_on <= u.arrivals),
-             array_agg(not k.hold and k.pool = serves and k.task_priority <= urgent), array_agg(k.task_priority)
+             array_agg(not k.hold and not k.limited and k.pool = serves and k.task_priority <= urgent), array_agg(k.task_priority)
         into child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities
         from unnest(child_flows, child_seqs, child_counts) u(flow, seq, arrivals)
         cross join lateral (
-          select t.ctid tid, t.waiting_on, t.exec_status, t.hold, t.pool, t.task_priority from kr_task_stat t
+          select t.ctid tid, t.waiting_on, t.exec_status, t.hold, t.limited, t.pool, t.task_priority from kr_task_stat t
           where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k
         where k.waiting_on > 0;
 
@@ -568,7 +634,7 @@ begin
   if least(want, most) > handed then
     return query with candidate as materialized (
       select k.ctid tid from kr_task_stat k
-      where k.ready and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
+      where k.ready and not k.limited and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc
       limit least(want, most) - handed for update skip locked
     ), numbered as (
@@ -856,6 +922,7 @@ begin
   if not found then return; end if;
   delete from kr_timer k where k.task_flow_id = execution;
   delete from kr_wait w where w.task_flow_id = execution;
+  delete from kr_limit l where l.task_flow_id = execution;
   update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
       finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
     where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
@@ -863,6 +930,26 @@ begin
   update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
   update kr_flow_stat f set flow_status = 'open' where f.task_flow_id = execution and f.flow_status = 'paused';
   perform umbel_wire(execution);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_failed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  insert into kr_start (task_flow_id, tenant, task_id, input)
+    select new.task_flow_id, new.tenant, v.definition #>> '{settings,onFailure}', jsonb_build_object(
+      'execution', new.task_flow_id, 'flow', new.task_id, 'error', coalesce(new.error, (
+        select t.error from kr_task_stat t where t.task_flow_id = new.task_flow_id and t.exec_status = 2 and t.reason = 'failed'
+        order by t.task_exec_seq limit 1)))
+    from ms_flow_version v where v.version = new.version and v.definition #>> '{settings,onFailure}' is not null
+    on conflict do nothing;
+  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_family(executions text[])
@@ -880,6 +967,18 @@ AS $function$
     union
     select f.task_flow_id from family p join kr_flow_stat f on f.parent_flow_id = p.flow where f.flow_status in ('open', 'paused')
   ) select array_agg(flow order by flow) from family
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_filled(watchers integer[], held integer[])
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+  select coalesce(sum(u.n), 0)::int from unnest(watchers, held) u(watcher, n) where exists (select from kr_watcher w where w.watcher_id = u.watcher)
 $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_fire_v1(most integer)
@@ -981,7 +1080,10 @@ CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
 AS $function$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
+  delete from kr_slot_queue q using gone g where q.task_flow_id = g.task_flow_id and q.task_exec_seq = g.task_exec_seq;
+  delete from kr_task_log l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
+  delete from kr_limit l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -1005,6 +1107,7 @@ begin
   new.revision := old.revision + 1;
   new.waiting_on := null;
   new.ready := false;
+  delete from kr_slot_queue q where q.task_flow_id = old.task_flow_id and q.task_exec_seq = old.task_exec_seq;
   if new.depends_task_exec_seq <> old.depends_task_exec_seq and new.depends is not distinct from old.depends then
     new.depends := null;
   end if;
@@ -1133,6 +1236,16 @@ AS $function$
   order by 1, 2
 $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_limit_inserted()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.limited := exists (select from ms_task_definition d where d.task_id = new.task_id and d.task_seq = new.task_seq
+                           and (d.options ? 'concurrency' or d.options ? 'rate'));
+  return new;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_lock_executions(executions text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -1145,6 +1258,28 @@ AS $function$
 begin
   perform 1 from kr_task_stat t where t.task_flow_id = any (executions) order by t.task_flow_id, t.task_exec_seq for update;
   perform 1 from kr_flow_stat f where f.task_flow_id = any (executions) order by f.task_flow_id for update;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_lock_slots(slots text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  locked int;
+begin
+  loop
+    insert into kr_slot (slot) select u.slot from unnest(slots) u(slot) order by u.slot collate "C" on conflict do nothing;
+    select count(*) into locked from (
+      select k.slot from (select distinct u.slot collate "C" slot from unnest(slots) u(slot) order by 1) u
+      cross join lateral (select s.slot from kr_slot s where s.slot = u.slot for update) k) l;
+    -- Otherwise one was dropped in between.
+    exit when locked = cardinality(array(select distinct u.slot from unnest(slots) u(slot)));
+  end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_match_v1(executions text[])
@@ -1274,7 +1409,10 @@ begin
     delete from kr_task_stat t using unnest(tids, tid_flows) u(tid, flow) join unnest(old) o(flow) on o.flow = u.flow where t.ctid = u.tid;
     get diagnostics tasks = row_count;
     delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
+    delete from kr_slot_queue q using unnest(old) o(flow) where q.task_flow_id = o.flow;
+    delete from kr_task_log l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_wait w using unnest(old) o(flow) where w.task_flow_id = o.flow;
+    delete from kr_limit l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_signal s using unnest(old) o(flow) where s.task_flow_id = o.flow;
     delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
     get diagnostics executions = row_count;
@@ -1295,15 +1433,15 @@ CREATE OR REPLACE FUNCTION public.umbel_queue_v1()
  SET jit TO 'off'
 AS $function$
   with recursive lane as (
-    (select t.pool, t.task_priority from kr_task_stat t where t.ready order by t.pool, t.task_priority limit 1)
+    (select t.pool, t.task_priority from kr_task_stat t where t.ready and not t.limited order by t.pool, t.task_priority limit 1)
     union all
     select n.pool, n.task_priority from lane l cross join lateral (
-      select t.pool, t.task_priority from kr_task_stat t where t.ready and (t.pool, t.task_priority) > (l.pool, l.task_priority)
+      select t.pool, t.task_priority from kr_task_stat t where t.ready and not t.limited and (t.pool, t.task_priority) > (l.pool, l.task_priority)
       order by t.pool, t.task_priority limit 1) n
   )
   select l.pool, l.task_priority::int, 'ready', (
       select count(*) from (
-        select from kr_task_stat t where t.ready and t.pool = l.pool and t.task_priority = l.task_priority limit 50000) c)
+        select from kr_task_stat t where t.ready and not t.limited and t.pool = l.pool and t.task_priority = l.task_priority limit 50000) c)
     from lane l
   union all
   select t.pool, t.task_priority::int, case when t.started_ts is null then 'ahead' else 'running' end, count(*)
@@ -1331,8 +1469,11 @@ begin
       with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
     select g.*, f.max_running, f.fail_fast, p.roots from given g
-    cross join lateral (select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
-    cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
+    cross join lateral (
+      select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision
+      union all
+      select null, v.definition #> '{settings,failFast}' is not distinct from 'true' from ms_flow_version v where g.revision = 0 and v.version = g.version) f
+    cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (
     insert into kr_flow_stat (
@@ -1345,11 +1486,11 @@ begin
     returning task_flow_id
   ), task as (
     insert into kr_task_stat (
-      task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, task_priority, parameters, registered_ts,
-      version, pool, depends, edges, need, releases, wire_on, waiting_on, live, unwired, ready, input)
-    select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, 0, coalesce(f.priority, p.task_priority),
+      task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, reason, task_priority, parameters, registered_ts,
+      version, pool, depends, edges, need, releases, wire_on, waiting_on, live, unwired, ready, limited, input)
+    select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, case when p.selected then 0 else 9 end, case when not p.selected then 'not_selected' end, coalesce(f.priority, p.task_priority),
            case when f.override is null then p.parameters else umbel_override(p.parameters, f.override) end, now(),
-           f.version, p.pool, p.depends, p.edges, p.need, p.releases, p.wire_on, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
+           f.version, p.pool, p.depends, p.edges, p.need, p.releases, p.wire_on, p.waiting_on, p.live, false, p.waiting_on = 0 and p.selected and f.max_running is null, p.limited,
            case when p.waiting_on = 0 then f.input end
     from fresh f
     cross join lateral (select * from ms_plan q where q.version = f.version) p
@@ -1537,6 +1678,185 @@ begin
   return null;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_started(buckets bigint[], starts integer[], now_bucket bigint)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select coalesce(sum(u.n), 0)::int from unnest(buckets, starts) u(bucket, n) where u.bucket >= now_bucket - 100
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_take_v1(watcher integer, serves text, want integer, claim bigint, mine text[], held integer[], flows text[], seqs numeric[], limits jsonb[], looks boolean, after text, peek integer)
+ RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[], retried integer, checkpoint jsonb, delivered jsonb, tenant text, limits_of jsonb)
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET lock_timeout TO '1s'
+AS $function$
+#variable_conflict use_column
+declare
+  now_ms constant float8 := extract(epoch from clock_timestamp()) * 1000;
+  popped text[] := mine; seen text[];
+  c_flows text[]; c_seqs numeric[]; c_limits jsonb[];
+  names text[]; used int[];
+  granted bool[] := '{}'; full_at text[] := '{}';
+  taken int := 0; fits bool; blocked text;
+  lim record; at int;
+begin
+  if not exists (select from kr_watcher w where w.watcher_id = watcher) then
+    raise exception 'watcher % is not registered, or was declared dead', watcher using errcode = 'UM001';
+  end if;
+
+  if looks then
+    -- Each key that somebody waits for once, however many wait for it.
+    with recursive found as (
+      (select q.slot from kr_slot_queue q where q.slot > after order by q.slot limit 1)
+      union all
+      select n.slot from found f cross join lateral (select q.slot from kr_slot_queue q where q.slot > f.slot order by q.slot limit 1) n
+    ) select array_agg(l.slot) into seen from (select f.slot from found f limit 200) l;
+    popped := popped || coalesce(seen, '{}');
+    return query select 6::smallint, null::varchar, null::numeric, (case when cardinality(seen) = 200 then seen[200] else '' end)::varchar,
+      null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb, null::text, null::jsonb;
+  end if;
+
+  -- candidates: what was worked out, and what waits for these keys; the most urgent first, and no task that somebody is at
+  with waiting as (
+    select distinct on (w.task_flow_id, w.task_exec_seq) w.task_flow_id flow, w.task_exec_seq seq, w.limits from (
+      select distinct u.slot from unnest(popped) u(slot)) u
+    cross join lateral (
+      select q.* from kr_slot_queue q where q.slot = u.slot and q.pool = serves
+      order by q.slot, q.pool, q.task_priority, q.task_flow_id, q.task_exec_seq desc limit greatest(want, 1)) w
+  ), wanted as (
+    select coalesce(g.flow, w.flow) flow, coalesce(g.seq, w.seq) seq, coalesce(g.limits, w.limits) limits
+    from unnest(umbel_take_v1.flows, umbel_take_v1.seqs, umbel_take_v1.limits) g(flow, seq, limits)
+    full join waiting w on w.flow = g.flow and w.seq = g.seq
+  ), locked as (
+    select o.flow, o.seq, o.limits, k.* from (select * from wanted order by flow collate "C", seq) o
+    cross join lateral (
+      select t.task_priority priority, t.exec_status = 0 and t.waiting_on = 0 and t.live > 0 and not t.hold and t.limited and t.pool = serves
+        and (t.ready or exists (select from kr_slot_queue q where q.task_flow_id = o.flow and q.task_exec_seq = o.seq)) able
+      from kr_task_stat t where t.task_flow_id = o.flow and t.task_exec_seq = o.seq for update skip locked) k
+  ), stale as (
+    delete from kr_slot_queue q using locked l where not l.able and q.task_flow_id = l.flow and q.task_exec_seq = l.seq
+  )
+  select array_agg(l.flow order by l.priority, l.flow collate "C", l.seq desc), array_agg(l.seq order by l.priority, l.flow collate "C", l.seq desc),
+         array_agg(l.limits order by l.priority, l.flow collate "C", l.seq desc)
+    into c_flows, c_seqs, c_limits from locked l where l.able;
+
+  select array_agg(n.slot) into names from (
+    select u.slot from unnest(mine) u(slot)
+    union select l.slot from unnest(c_limits) c(limits) cross join lateral jsonb_to_recordset(c.limits) l(slot text)
+    order by 1) n;
+  if names is not null then
+    perform umbel_lock_slots(names);
+    if cardinality(mine) > 0 then
+      update kr_slot s set
+        watchers = array(select w from unnest(s.watchers, s.held) h(w, n) where w <> watcher) || case when m.n > 0 then array[watcher] else '{}' end,
+        held = array(select n from unnest(s.watchers, s.held) h(w, n) where w <> watcher) || case when m.n > 0 then array[m.n] else '{}' end
+      from unnest(mine, umbel_take_v1.held) m(slot, n) where s.slot = m.slot;
+    end if;
+    select array_agg(case when l.per is null then umbel_filled(s.watchers, s.held) else umbel_started(s.buckets, s.starts, floor(now_ms * 100 / l.per)::bigint) end order by n.ordinal)
+      into used
+      from unnest(names) with ordinality n(slot, ordinal) join kr_slot s on s.slot = n.slot
+      cross join lateral (select nullif(split_part(n.slot, e'\x1f', 3), '')::float8 per) l;
+  end if;
+
+  -- grant
+  for i in 1 .. coalesce(cardinality(c_flows), 0) loop
+    fits := true; blocked := null;
+    for lim in select * from jsonb_to_recordset(c_limits[i]) l(slot text, "limit" int) loop
+      at := array_position(names, lim.slot);
+      if used[at] >= lim."limit" then fits := false; blocked := lim.slot; exit; end if;
+    end loop;
+    full_at[i] := blocked;
+    granted[i] := fits and taken < want;
+    if granted[i] then
+      taken := taken + 1;
+      for lim in select * from jsonb_to_recordset(c_limits[i]) l(slot text) loop
+        at := array_position(names, lim.slot);
+        used[at] := used[at] + 1;
+      end loop;
+    end if;
+  end loop;
+
+  if taken > 0 then
+    with grown as (
+      select l.slot, count(*)::int n, nullif(split_part(l.slot, e'\x1f', 3), '')::float8 per
+      from unnest(c_limits, granted) c(limits, granted) cross join lateral jsonb_to_recordset(c.limits) l(slot text)
+      where c.granted group by l.slot
+    )
+    update kr_slot s set
+      watchers = case when g.per is not null or watcher = any (s.watchers) then s.watchers else s.watchers || watcher end,
+      held = case when g.per is not null then s.held
+                  when watcher = any (s.watchers) then array(select case when w = watcher then n + g.n else n end from unnest(s.watchers, s.held) h(w, n))
+                  else s.held || g.n end,
+      buckets = case when g.per is null then s.buckets
+                     else array(select b from unnest(s.buckets, s.starts) h(b, n) where b >= floor(now_ms * 100 / g.per)::bigint - 100) || floor(now_ms * 100 / g.per)::bigint end,
+      starts = case when g.per is null then s.starts
+                    else array(select n from unnest(s.buckets, s.starts) h(b, n) where b >= floor(now_ms * 100 / g.per)::bigint - 100) || g.n end
+    from grown g where s.slot = g.slot;
+  end if;
+  if c_flows is not null then
+    return query with taken_tasks as (
+      update kr_task_stat t set
+        exec_status = 1, ready = false, watcher_id = watcher, attempt = t.attempt + 1, revision = t.revision + 1,
+        started_ts = clock_timestamp(), finished_ts = null, suspended_ts = null, result = null, limits = c.limits
+      from unnest(c_flows, c_seqs, c_limits, granted) c(flow, seq, limits, granted)
+      where c.granted and t.task_flow_id = c.flow and t.task_exec_seq = c.seq
+      returning t.*
+    ), noted as (
+      insert into kr_claim (watcher_id, claim_no, part, flows, seqs)
+      select watcher, claim, 1, array_agg(n.task_flow_id), array_agg(n.task_exec_seq) from taken_tasks n having count(*) > 0
+    ), gone as (
+      delete from kr_slot_queue q using taken_tasks n where q.task_flow_id = n.task_flow_id and q.task_exec_seq = n.task_exec_seq
+    )
+    select 1::smallint, n.task_flow_id, n.task_exec_seq, n.task_id, n.task_seq, n.task_priority, n.attempt, n.parameters::text, n.version, n.input, n.depends,
+      n.retried, n.checkpoint, n.delivered, null::text, n.limits
+      from taken_tasks n;
+    with put_off as (
+      update kr_task_stat t set ready = false, limits = c.limits, revision = t.revision + 1
+      from unnest(c_flows, c_seqs, c_limits, full_at) c(flow, seq, limits, slot)
+      where c.slot is not null and t.task_flow_id = c.flow and t.task_exec_seq = c.seq
+      returning t.task_flow_id, t.task_exec_seq, t.pool, t.task_priority, c.slot, c.limits
+    )
+    insert into kr_slot_queue as q (task_flow_id, task_exec_seq, slot, pool, task_priority, limits)
+      select p.task_flow_id, p.task_exec_seq, p.slot, p.pool, p.task_priority, p.limits from put_off p
+      on conflict (task_flow_id, task_exec_seq) do update set slot = excluded.slot, limits = excluded.limits, task_priority = excluded.task_priority;
+  end if;
+
+  -- What has room left, and tasks that wait for it: another watcher may take them, this one when it has workers again.
+  if cardinality(popped) > 0 then
+    return query select distinct 4::smallint, null::varchar, null::numeric, q.pool, null::numeric, null::numeric, null::int, null::text, null::uuid, null::jsonb,
+        null::numeric[], null::int, null::jsonb, null::jsonb, null::text, null::jsonb
+      from unnest(popped) u(slot) join kr_slot s on s.slot = u.slot
+      cross join lateral (
+        select h.* from kr_slot_queue h where h.slot = u.slot and (h.pool <> serves or taken >= want)
+        order by h.task_priority, h.task_flow_id limit 1) q
+      cross join lateral (select l."limit", l.per from jsonb_to_recordset(q.limits) l(slot text, "limit" int, per float8) where l.slot = u.slot) l
+      where case when l.per is null then umbel_filled(s.watchers, s.held) else umbel_started(s.buckets, s.starts, floor(now_ms * 100 / l.per)::bigint) end < l."limit";
+    return query select 7::smallint, null::varchar, null::numeric, null::varchar, null::numeric, greatest(0, ceil(min((b.first + 101) * l.per / 100 - now_ms)))::numeric,
+        null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb, null::text, null::jsonb
+      from (select distinct n.slot from unnest(names) n(slot)) u join kr_slot s on s.slot = u.slot
+      cross join lateral (select nullif(split_part(u.slot, e'\x1f', 3), '')::float8 per) l
+      cross join lateral (select min(x) first from unnest(s.buckets) x where x >= floor(now_ms * 100 / l.per)::bigint - 100) b
+      where l.per is not null and b.first is not null and exists (select from kr_slot_queue q where q.slot = u.slot)
+      having count(*) > 0;
+  end if;
+
+  if peek > 0 then
+    return query select 2::smallint, t.task_flow_id, t.task_exec_seq, t.task_id, t.task_seq, t.task_priority, t.attempt, null::text, t.version, null::jsonb, t.depends,
+        null::int, null::jsonb, null::jsonb, f.tenant, null::jsonb
+      from (select k.* from kr_task_stat k where k.ready and k.limited and k.pool = serves
+            order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit peek) t
+      join kr_flow_stat f on f.task_flow_id = t.task_flow_id;
+  end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_time_out_v1(flows text[], seqs numeric[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -1569,7 +1889,11 @@ begin
   delete from kr_flow_stat;
   delete from kr_claim;
   delete from kr_timer;
+  truncate kr_task_log;
+  delete from kr_slot_queue;
   delete from kr_wait;
+  delete from kr_limit;
+  delete from kr_start;
   delete from kr_signal;
   return null;
 end $function$;
@@ -1586,6 +1910,7 @@ AS $function$
 declare
   child text;
 begin
+  delete from kr_limit l where l.task_flow_id = execution and l.task_exec_seq = seq;
   for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
       returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
     continue when child is null;

@@ -71,6 +71,7 @@ export const BARS: Bar[] = [
   ...graphBars('fan'),
   ...graphBars('layers'),
   ...graphBars('random'),
+  ratioBar('limits', 'one limit, of none', speed('limits', 'one limit'), speed('limits', 'no limit'), 0.8),
   {
     shape: 'bulk',
     text: 'through the HTTP API',

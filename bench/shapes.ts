@@ -11,6 +11,7 @@ import { http } from './shapes/http.ts';
 import { idle } from './shapes/idle.ts';
 import { latency } from './shapes/latency.ts';
 import { layers } from './shapes/layers.ts';
+import { limits } from './shapes/limits.ts';
 import { many } from './shapes/many.ts';
 import { oldSnapshot } from './shapes/old-snapshot.ts';
 import { priority } from './shapes/priority.ts';
@@ -32,6 +33,7 @@ export const SHAPES: Shape[] = [
   priority,
   oldSnapshot,
   growth,
+  limits,
   many,
   schedules,
   realWork,

@@ -28,6 +28,7 @@ export const ENTRIES: readonly Entry[] = [
     names: ['pause', 'abort', 'resume', 'signal', 'rerun', 'skip', 'why'],
     load: async () => (await import('./control.ts')).controlCommands(),
   },
+  one('logs', async () => (await import('./logs.ts')).logsCommand()),
   one('flows', async () => (await import('./flows.ts')).flowsCommand()),
   one('programs', async () => (await import('./programs.ts')).programsCommand()),
   one('doctor', async () => (await import('./doctor.ts')).doctorCommand()),

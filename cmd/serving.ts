@@ -36,6 +36,7 @@ export async function startRegisterServer(
   const registrar = makeRegistrar({ db, wake, onMoving: reconciler.wake });
   const register = countRegistrations(metrics.registry, registrar.register);
   const hooks = startHooks(base, { ...registrar, register }, metrics);
+  let address = '';
   const app = await makeApp({
     ...registrar,
     schedules: makeSchedules(db),
@@ -43,10 +44,11 @@ export async function startRegisterServer(
     hooks,
     readMetrics: metrics.read,
     observeRequest: addRequestMetrics(metrics.registry),
+    publicUrl: () => (settings.port === 0 ? address : settings.publicUrl),
     hosts: ownHosts(settings),
     log,
   });
-  const address = await serve(app, settings);
+  address = await serve(app, settings);
   reconciler.start();
   return {
     address,

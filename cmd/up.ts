@@ -28,6 +28,7 @@ export function upCommand(): Command {
     'pool',
     'programs',
     'outboundAllow',
+    'processAllow',
     'pollInterval',
     'lease',
     'grace',

@@ -18,6 +18,7 @@ export function watchCommand(): Command {
     'pool',
     'programs',
     'outboundAllow',
+    'processAllow',
     'pollInterval',
     'lease',
     'grace',

@@ -3,9 +3,12 @@ import manifest from '../package.json' with { type: 'json' };
 import type { Settings } from '../src/config.ts';
 import type { Metrics } from '../src/metrics/metrics.ts';
 import { makeBuiltinPrograms, type Services } from '../src/programs/builtin.ts';
+import { withComponents } from '../src/programs/component-program.ts';
 import { makeCallOut } from '../src/programs/outbound.ts';
+import { makeProcesses } from '../src/programs/processes.ts';
 import type { Program } from '../src/programs/program.ts';
 import { makeRegistry, type Registry } from '../src/programs/registry.ts';
+import { makeComponentFinder } from '../src/watcher/find-component.ts';
 import { writeReply } from '../src/sql/hook-replies.ts';
 import { startPruner } from '../src/watcher/pruner.ts';
 import { makeWatcher, type Watcher } from '../src/watcher/watcher.ts';
@@ -26,6 +29,15 @@ async function loadOwn(dir: string): Promise<Program[]> {
   return loadPrograms(dir);
 }
 
+/** With a component for what is no program. */
+async function makeOwnRegistry(settings: Settings, services: Services): Promise<Registry> {
+  return withComponents(await makeProgramRegistry(settings, services), {
+    findComponent: services.findComponent,
+    callOut: makeCallOut(settings.outboundAllow),
+    processes: makeProcesses(settings.processAllow, settings.processEnv),
+  });
+}
+
 /** The watcher of this process; its metrics are counted when there is somewhere to, and `onSettled` is told of whose tasks ended. */
 export async function makeOwnWatcher(
   base: Base,
@@ -34,8 +46,10 @@ export async function makeOwnWatcher(
 ): Promise<Watcher> {
   const { settings, db, url, log } = base;
   const { pool, workers, pollInterval, lease, publicUrl, findSecret } = settings;
-  const registry = await makeProgramRegistry(settings, {
+  const components = makeComponentFinder(db);
+  const registry = await makeOwnRegistry(settings, {
     writeReply: (...reply) => writeReply(db, ...reply),
+    findComponent: components.find,
   });
   const metering = metrics && { ...(await import('../src/metrics/watcher.ts')), registry: metrics.registry };
   const count = metering?.addTurnMetrics(metering.registry);
@@ -49,6 +63,7 @@ export async function makeOwnWatcher(
     pollInterval,
     lease,
     publicUrl,
+    onComponents: components.forget,
     startExecution: makeStarter(base, (pool, priority) => watcher.hint(pool, priority)),
     release: manifest.version,
     findSecret,

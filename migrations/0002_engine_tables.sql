@@ -31,6 +31,8 @@ alter table kr_task_stat
   add column unwired    boolean not null default true,
   add column ready      boolean not null default false,
   add column hold       boolean not null default false,
+  add column limited    boolean not null default false,
+  add column limits     jsonb,
   add column reason     text,
   add column watcher_id integer,
   add column attempt    integer not null default 0,
@@ -51,8 +53,10 @@ comment on column kr_task_stat.chosen is 'the dependants that its end let go on,
 comment on column kr_task_stat.waiting_on is 'arrivals still needed; null: to be wired at commit';
 comment on column kr_task_stat.unwired is 'inserted by hand, and its transaction has not committed';
 comment on column kr_task_stat.live is 'how many predecessors may still fail to arrive before the task is skipped; at 0 it is';
-comment on column kr_task_stat.ready is 'may be claimed: exactly the rows of the claim index';
+comment on column kr_task_stat.ready is 'may be claimed: exactly the rows of the claim indexes';
 comment on column kr_task_stat.hold is 'paused: neither claimed nor handed over';
+comment on column kr_task_stat.limited is 'claimed only together with slots of its keys, see umbel_take_v1';
+comment on column kr_task_stat.limits is 'the keys that were worked out for it, and their limits';
 comment on column kr_task_stat.reason is 'why 2 or 9';
 comment on column kr_task_stat.attempt is 'times claimed; fences late answers';
 comment on column kr_task_stat.lost is 'times its watcher died; counted apart from retries';
@@ -72,7 +76,9 @@ alter table kr_task_stat set (
 );
 -- Empty but for what a transaction inserts by hand, until it commits.
 create index kr_task_stat_unwired on kr_task_stat (task_flow_id) where unwired;
-create index kr_task_stat_ready on kr_task_stat (pool, task_priority, task_flow_id, task_exec_seq desc) where ready;
+create index kr_task_stat_ready on kr_task_stat (pool, task_priority, task_flow_id, task_exec_seq desc) where ready and not limited;
+-- Empty but for tasks with a limit.
+create index kr_task_stat_limited on kr_task_stat (pool, task_priority, task_flow_id, task_exec_seq desc) where ready and limited;
 
 create table ms_flow (
   task_id     varchar(256) collate "C" primary key,
@@ -91,8 +97,12 @@ create table ms_flow_version (
   version    uuid primary key,
   task_id    varchar(256) collate "C" not null,
   definition jsonb        not null,
+  base       uuid,
+  output     varchar(256),
   created_ts timestamptz  not null default now()
 );
+comment on column ms_flow_version.base is 'of executions that were started with options: the version without them';
+comment on column ms_flow_version.output is 'the step whose result is that of its executions; null: the last ones''';
 create index ms_flow_version_flow on ms_flow_version (task_id, created_ts);
 
 -- What registering copies: one row for each task of an execution of that version. Never changed once written.
@@ -112,9 +122,12 @@ create table ms_plan (
   wire_on       smallint     not null,
   waiting_on    integer      not null,
   live          integer      not null,
+  selected      boolean      not null default true,
+  limited       boolean      not null default false,
   options       jsonb,
   primary key (version, task_exec_seq)
 );
+comment on column ms_plan.selected is 'false: its executions leave the task out, and what comes after it goes on';
 
 create table kr_flow_stat (
   task_flow_id    varchar(256) collate "C" primary key,
@@ -146,6 +159,8 @@ comment on column kr_flow_stat.place is 'of a flow with max_running: 0 waits for
 
 create unique index kr_flow_stat_idempotency on kr_flow_stat (tenant, task_id, idempotency_key) where idempotency_key is not null;
 create index kr_flow_stat_newest on kr_flow_stat (registered_ts, task_flow_id);
+-- Which versions of steps that no flow holds are in use; there is nothing in it otherwise.
+create index kr_flow_stat_ad_hoc on kr_flow_stat (version) where task_id = 'adhoc';
 create index kr_flow_stat_place on kr_flow_stat (task_id, place, task_flow_id) where place in (0, 1);
 
 -- One heartbeat a process; silent past lease_until it is dead, and anyone may return its tasks.
@@ -191,6 +206,7 @@ drop table ms_plan;
 drop table ms_flow_version;
 drop table ms_flow;
 drop index kr_task_stat_unwired;
+drop index kr_task_stat_limited;
 drop index kr_task_stat_ready;
 alter table kr_task_stat reset (
   fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor, autovacuum_analyze_scale_factor, autovacuum_vacuum_cost_delay
@@ -198,7 +214,7 @@ alter table kr_task_stat reset (
 alter table kr_task_stat
   drop column version, drop column pool, drop column depends, drop column edges, drop column need, drop column releases, drop column wire_on,
   drop column chosen, drop column waiting_on, drop column live,
-  drop column unwired, drop column ready, drop column hold, drop column reason, drop column watcher_id, drop column attempt, drop column lost,
+  drop column unwired, drop column ready, drop column hold, drop column limited, drop column limits, drop column reason, drop column watcher_id, drop column attempt, drop column lost,
   drop column retried, drop column revision, drop column input, drop column result, drop column error, drop column checkpoint, drop column delivered;
 alter table ms_task_definition
   drop column step_id, drop column depends_task_seq, drop column after, drop column before, drop column params,

@@ -227,6 +227,7 @@ begin
   new.revision := old.revision + 1;
   new.waiting_on := null;
   new.ready := false;
+  delete from kr_slot_queue q where q.task_flow_id = old.task_flow_id and q.task_exec_seq = old.task_exec_seq;
   if new.depends_task_exec_seq <> old.depends_task_exec_seq and new.depends is not distinct from old.depends then
     new.depends := null;
   end if;
@@ -361,7 +362,10 @@ create constraint trigger umbel_wire after insert or update on kr_task_stat
 create function umbel_hand_delete() returns trigger language plpgsql as $$
 begin
   delete from kr_timer k using gone g where k.task_flow_id = g.task_flow_id and k.task_exec_seq = g.task_exec_seq;
+  delete from kr_slot_queue q using gone g where q.task_flow_id = g.task_flow_id and q.task_exec_seq = g.task_exec_seq;
+  delete from kr_task_log l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
+  delete from kr_limit l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
     from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
@@ -385,7 +389,11 @@ begin
   delete from kr_flow_stat;
   delete from kr_claim;
   delete from kr_timer;
+  truncate kr_task_log;
+  delete from kr_slot_queue;
   delete from kr_wait;
+  delete from kr_limit;
+  delete from kr_start;
   delete from kr_signal;
   return null;
 end $$;

@@ -42,7 +42,7 @@ begin
 
   -- Looking at the head each time would rescan every dead entry that an old snapshot keeps.
   if from_flow = '' then
-    select k.task_priority into best from kr_task_stat k where k.ready and k.pool = serves
+    select k.task_priority into best from kr_task_stat k where k.ready and not k.limited and k.pool = serves
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit 1;
     urgent := coalesce(best, 1000);
     return query select 5::smallint, null::varchar, null::numeric, null::varchar, null::numeric, urgent, null::int, null::text, null::uuid, null::jsonb, null::numeric[], null::int, null::jsonb, null::jsonb;
@@ -110,11 +110,11 @@ begin
     if child_flows is not null then
       select array_agg(k.tid), array_agg(u.flow), array_agg(greatest(0, k.waiting_on - u.arrivals)),
              array_agg(k.exec_status = 0 and k.waiting_on > 0 and k.waiting_on <= u.arrivals),
-             array_agg(not k.hold and k.pool = serves and k.task_priority <= urgent), array_agg(k.task_priority)
+             array_agg(not k.hold and not k.limited and k.pool = serves and k.task_priority <= urgent), array_agg(k.task_priority)
         into child_tids, child_locked_flows, child_left, child_freed, child_ours, child_priorities
         from unnest(child_flows, child_seqs, child_counts) u(flow, seq, arrivals)
         cross join lateral (
-          select t.ctid tid, t.waiting_on, t.exec_status, t.hold, t.pool, t.task_priority from kr_task_stat t
+          select t.ctid tid, t.waiting_on, t.exec_status, t.hold, t.limited, t.pool, t.task_priority from kr_task_stat t
           where t.task_flow_id = u.flow and t.task_exec_seq = u.seq for update) k
         where k.waiting_on > 0;
 
@@ -171,7 +171,7 @@ begin
   if least(want, most) > handed then
     return query with candidate as materialized (
       select k.ctid tid from kr_task_stat k
-      where k.ready and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
+      where k.ready and not k.limited and k.pool = serves and (k.task_priority, k.task_flow_id) >= (from_priority, from_flow)
       order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc
       limit least(want, most) - handed for update skip locked
     ), numbered as (

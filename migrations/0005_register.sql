@@ -1,5 +1,5 @@
 -- Up Migration
--- Registering: one statement for all the requests that wait. A definition that changed since it was planned, or a plan that was
+-- Registering: one statement for all the requests that wait. Revision 0 is that of steps that no flow holds. A definition that changed since it was planned, or a plan that was
 -- pruned, makes its requests stale, not wrong.
 
 create function umbel_register_v1(
@@ -19,8 +19,11 @@ begin
       with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
     select g.*, f.max_running, f.fail_fast, p.roots from given g
-    cross join lateral (select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision) f
-    cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0) p
+    cross join lateral (
+      select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision
+      union all
+      select null, v.definition #> '{settings,failFast}' is not distinct from 'true' from ms_flow_version v where g.revision = 0 and v.version = g.version) f
+    cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (
     insert into kr_flow_stat (
@@ -33,11 +36,11 @@ begin
     returning task_flow_id
   ), task as (
     insert into kr_task_stat (
-      task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, task_priority, parameters, registered_ts,
-      version, pool, depends, edges, need, releases, wire_on, waiting_on, live, unwired, ready, input)
-    select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, 0, coalesce(f.priority, p.task_priority),
+      task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq, exec_status, reason, task_priority, parameters, registered_ts,
+      version, pool, depends, edges, need, releases, wire_on, waiting_on, live, unwired, ready, limited, input)
+    select f.id, p.task_exec_seq, coalesce(p.depends[1], -1), f.flow, p.task_seq, case when p.selected then 0 else 9 end, case when not p.selected then 'not_selected' end, coalesce(f.priority, p.task_priority),
            case when f.override is null then p.parameters else umbel_override(p.parameters, f.override) end, now(),
-           f.version, p.pool, p.depends, p.edges, p.need, p.releases, p.wire_on, p.waiting_on, p.live, false, p.waiting_on = 0 and f.max_running is null,
+           f.version, p.pool, p.depends, p.edges, p.need, p.releases, p.wire_on, p.waiting_on, p.live, false, p.waiting_on = 0 and p.selected and f.max_running is null, p.limited,
            case when p.waiting_on = 0 then f.input end
     from fresh f
     cross join lateral (select * from ms_plan q where q.version = f.version) p

@@ -73,7 +73,10 @@ begin
     delete from kr_task_stat t using unnest(tids, tid_flows) u(tid, flow) join unnest(old) o(flow) on o.flow = u.flow where t.ctid = u.tid;
     get diagnostics tasks = row_count;
     delete from kr_timer k using unnest(old) o(flow) where k.task_flow_id = o.flow;
+    delete from kr_slot_queue q using unnest(old) o(flow) where q.task_flow_id = o.flow;
+    delete from kr_task_log l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_wait w using unnest(old) o(flow) where w.task_flow_id = o.flow;
+    delete from kr_limit l using unnest(old) o(flow) where l.task_flow_id = o.flow;
     delete from kr_signal s using unnest(old) o(flow) where s.task_flow_id = o.flow;
     delete from kr_flow_stat f using unnest(old) o(flow) where f.task_flow_id = o.flow;
     get diagnostics executions = row_count;
@@ -88,15 +91,15 @@ create function umbel_queue_v1() returns table (pool text, priority int, state t
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
 as $$
   with recursive lane as (
-    (select t.pool, t.task_priority from kr_task_stat t where t.ready order by t.pool, t.task_priority limit 1)
+    (select t.pool, t.task_priority from kr_task_stat t where t.ready and not t.limited order by t.pool, t.task_priority limit 1)
     union all
     select n.pool, n.task_priority from lane l cross join lateral (
-      select t.pool, t.task_priority from kr_task_stat t where t.ready and (t.pool, t.task_priority) > (l.pool, l.task_priority)
+      select t.pool, t.task_priority from kr_task_stat t where t.ready and not t.limited and (t.pool, t.task_priority) > (l.pool, l.task_priority)
       order by t.pool, t.task_priority limit 1) n
   )
   select l.pool, l.task_priority::int, 'ready', (
       select count(*) from (
-        select from kr_task_stat t where t.ready and t.pool = l.pool and t.task_priority = l.task_priority limit 50000) c)
+        select from kr_task_stat t where t.ready and not t.limited and t.pool = l.pool and t.task_priority = l.task_priority limit 50000) c)
     from lane l
   union all
   select t.pool, t.task_priority::int, case when t.started_ts is null then 'ahead' else 'running' end, count(*)

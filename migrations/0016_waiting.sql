@@ -37,6 +37,23 @@ comment on table kr_signal is 'signals to executions; a row inserted by hand is 
 comment on column kr_signal.task_exec_seq is 'the task that got it; null: kept until one waits for its name';
 create index kr_signal_name on kr_signal (task_flow_id, name, signal_id);
 
+create table kr_limit (
+  task_flow_id  varchar(256) collate "C" not null,
+  task_exec_seq numeric     not null,
+  until_ts      timestamptz not null,
+  primary key (task_flow_id, task_exec_seq)
+);
+comment on table kr_limit is 'when a task must have ended, whatever number of attempts it makes; written at the first of them';
+
+create table kr_start (
+  task_flow_id varchar(256) collate "C" primary key,
+  tenant       text         not null,
+  task_id      varchar(256) not null,
+  input        jsonb        not null,
+  start_id     text         not null default gen_random_uuid()::text
+);
+comment on table kr_start is 'a flow (task_id) that a watcher is to start, because the execution (task_flow_id) failed';
+
 -- Hands messages to tasks that wait, each locked by the caller: back to Wait, and ready unless something else holds them.
 -- A message is {kind} with {value} or {error}; those that wait for nothing of the kind any more do not get it.
 create function umbel_deliver_v1(flows text[], seqs numeric[], messages jsonb[]) returns int language plpgsql
@@ -214,6 +231,7 @@ as $$
 declare
   child text;
 begin
+  delete from kr_limit l where l.task_flow_id = execution and l.task_exec_seq = seq;
   for child in delete from kr_wait w where w.task_flow_id = execution and w.task_exec_seq = seq
       returning case when w.kind = 'sub_execution' and w.early is null and unfinished then w.token end loop
     continue when child is null;
@@ -279,6 +297,7 @@ begin
   if not found then return; end if;
   delete from kr_timer k where k.task_flow_id = execution;
   delete from kr_wait w where w.task_flow_id = execution;
+  delete from kr_limit l where l.task_flow_id = execution;
   update kr_task_stat t set exec_status = 2, reason = 'failed', ready = false, watcher_id = null, delivered = null, error = failure,
       finished_ts = null, suspended_ts = clock_timestamp(), revision = t.revision + 1
     where t.task_flow_id = execution and (t.exec_status = 1 or (t.exec_status = 0 and t.waiting_on = 0) or (t.exec_status = 2 and t.reason <> 'failed'));
@@ -304,6 +323,25 @@ begin
     returning f.ordinal::int - 1;
 end $$;
 
+-- The flow that is named for failures is started by whichever watcher looks next; never for the failure of one that was started so.
+create function umbel_failed() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off set jit = off
+as $$
+begin
+  insert into kr_start (task_flow_id, tenant, task_id, input)
+    select new.task_flow_id, new.tenant, v.definition #>> '{settings,onFailure}', jsonb_build_object(
+      'execution', new.task_flow_id, 'flow', new.task_id, 'error', coalesce(new.error, (
+        select t.error from kr_task_stat t where t.task_flow_id = new.task_flow_id and t.exec_status = 2 and t.reason = 'failed'
+        order by t.task_exec_seq limit 1)))
+    from ms_flow_version v where v.version = new.version and v.definition #>> '{settings,onFailure}' is not null
+    on conflict do nothing;
+  return null;
+end $$;
+
+create trigger umbel_failed after update of flow_status on kr_flow_stat for each row
+  when (new.flow_status = 'failed' and old.flow_status <> 'failed' and new.version is not null and new.trigger ->> 'kind' is distinct from 'failure')
+  execute function umbel_failed();
+
 create function umbel_signalled() returns trigger language plpgsql as $$
 declare
   unknown text;
@@ -323,6 +361,8 @@ create trigger umbel_signalled after insert on kr_signal
 -- Down Migration
 drop trigger umbel_signalled on kr_signal;
 drop function umbel_signalled();
+drop trigger umbel_failed on kr_flow_stat;
+drop function umbel_failed();
 drop function umbel_checkpoint_v1(int, text[], numeric[], int[], jsonb[]);
 drop function umbel_expire_v1(text);
 drop trigger umbel_deadline_changed on kr_flow_stat;
@@ -339,5 +379,7 @@ drop function umbel_time_out_v1(text[], numeric[]);
 drop function umbel_wait_v1(int, text[], numeric[], int[], float8[], jsonb[]);
 drop function umbel_match_v1(text[]);
 drop function umbel_deliver_v1(text[], numeric[], jsonb[]);
+drop table kr_start;
+drop table kr_limit;
 drop table kr_signal;
 drop table kr_wait;

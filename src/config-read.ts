@@ -90,8 +90,20 @@ function workOut(
       given.publicUrl ?? `http://${given.host.includes(':') ? `[${given.host}]` : given.host}:${given.port}`,
     outboundAllow: given.outboundAllow ?? (isOwn(given) ? LOCAL_NETWORKS : []),
     logFormat: given.logFormat ?? (terminal ? 'pretty' : 'json'),
+    processEnv: pickEnv(env),
     findSecret: findSecretIn(env),
   };
+}
+
+/** What a program needs to run at all, and nothing that may be secret. */
+function pickEnv(env: Record<string, string | undefined>): Record<string, string> {
+  const names = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
 }
 
 /** Flower's variables as one URL. A host that is a path is a socket directory, as libpq has it. */

@@ -2,6 +2,7 @@
 // cmd/ makes its command lines from it, config-read.ts the values, and docs/configuration.md is held against it.
 import {
   choice,
+  commandList,
   duration,
   durationOr,
   hostList,
@@ -136,6 +137,13 @@ export const SETTINGS = {
     defaultText: 'loopback and private networks while `HOST` is loopback and `AUTH` is off, else none',
     description: 'What the HTTP programs may call besides public addresses.',
   }),
+  processAllow: setting(commandList, {
+    env: 'PROCESS_ALLOW',
+    flag: '--process-allow <list>',
+    default: [],
+    defaultText: 'none',
+    description: 'Commands that components of the kind `process` may run on a watcher.',
+  }),
   pollInterval: setting(duration('10ms', '1h'), {
     env: 'POLL_INTERVAL',
     flag: '--poll-interval <duration>',
@@ -203,6 +211,8 @@ export interface Settings extends Omit<GivenSettings, DatabasePart> {
   databaseUrl: string | undefined;
   publicUrl: string;
   outboundAllow: string[];
+  /** What processes of components find in their environment. */
+  processEnv: Record<string, string>;
   logFormat: 'pretty' | 'json';
   /** What `SECRET_<NAME>` says. */
   findSecret: FindSecret;

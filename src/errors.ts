@@ -3,56 +3,12 @@
 import type { Problem } from './dag/vocabulary.ts';
 import { entry, type Entry } from './error-entry.ts';
 import { HOOK_ERRORS } from './hook-errors.ts';
+import { TASK_ERRORS } from './task-errors.ts';
+import { SERVICE_ERRORS } from './service-errors.ts';
 
 export const ERRORS = {
   CONFIG_INVALID: entry(500, (d: { problems: string[] }) => lines('Bad settings', d.problems)),
-  DATABASE_UNREACHABLE: entry(
-    503,
-    (d: { database?: string; reason: string }) =>
-      `Cannot reach the database${d.database === undefined ? '' : ` ${d.database}`}: ${d.reason}.`,
-  ),
-  DATABASE_REFUSED: entry(
-    503,
-    (d: { database: string; reason: string }) =>
-      `The database ${d.database} refused the connection: ${d.reason}. Check DATABASE_URL.`,
-  ),
-  MIGRATIONS_PENDING: entry(
-    503,
-    (d: { pending: string[] }) => `The database lacks ${d.pending.join(', ')}: run "umbel migrate up".`,
-  ),
-  MIGRATION_FAILED: entry(
-    500,
-    (d: { migration: string; direction: string; reason: string }) =>
-      `Migration ${d.migration} (${d.direction}) failed, nothing was changed: ${d.reason}`,
-  ),
-  PORT_TAKEN: entry(
-    500,
-    (d: { host: string; port: number }) =>
-      `Port ${d.port} on ${d.host} is taken: stop what listens there, or choose another with --port or PORT.`,
-  ),
-  ADDRESS_UNUSABLE: entry(
-    500,
-    (d: { host: string; port: number; reason: string }) =>
-      `Cannot listen on ${d.host}:${d.port}: ${d.reason}. Choose another with --host and --port.`,
-  ),
-  DATA_DIR_UNUSABLE: entry(
-    500,
-    (d: { dataDir: string; reason: string }) =>
-      `Cannot use the data directory ${d.dataDir}: ${d.reason}. Choose another with --data-dir or DATA_DIR.`,
-  ),
-  EMBEDDED_FAILED: entry(
-    500,
-    (d: { reason: string }) =>
-      `The embedded Postgres does not start: ${d.reason}. Set DATABASE_URL to use a server of your own.`,
-  ),
-  EMBEDDED_NOT_RUNNING: entry(
-    503,
-    (d: { dataDir: string }) =>
-      `No embedded database runs for ${d.dataDir}: start one with "umbel up", or set DATABASE_URL.`,
-  ),
-  /** `report` is the server's own account: message, the line with a caret, detail and hint. */
-  SQL_FAILED: entry(400, (d: { report: string }) => d.report),
-  /** Registering says it in Flower's words, the repository of flows in Open Integration Hub's. */
+  ...SERVICE_ERRORS,
   FLOW_NOT_FOUND: entry(
     404,
     (d: { flow: string; text?: string | undefined }) => d.text ?? 'no tasks registered',
@@ -83,11 +39,6 @@ export const ERRORS = {
     lines('The flow is not valid', d.problems.map(problemLine)),
   ),
   EXECUTION_NOT_FOUND: entry(404, (d: { execution: string }) => `No execution has the id "${d.execution}".`),
-  TASK_NOT_FOUND: entry(
-    404,
-    (d: { execution: string; step: string }) =>
-      `The execution "${d.execution}" has no task of a step "${d.step}".`,
-  ),
   CALLBACK_NOT_FOUND: entry<object>(
     404,
     () => 'No task waits for this callback: its token is unknown, or has been used.',
@@ -96,21 +47,6 @@ export const ERRORS = {
     409,
     (d: { execution: string; status: string; verb: string }) =>
       `The execution "${d.execution}" cannot be ${d.verb}: it has ended (${d.status}).`,
-  ),
-  TASK_FINISHED: entry(
-    409,
-    (d: { execution: string; step: string }) =>
-      `The task "${d.step}" of the execution "${d.execution}" has finished, so there is nothing to skip.`,
-  ),
-  NOT_FINISHED: entry(
-    409,
-    (d: { execution: string; step: string; state: string }) =>
-      `The task "${d.step}" of the execution "${d.execution}" has not finished: ${d.state}.`,
-  ),
-  TASK_FAILED: entry(
-    422,
-    (d: { execution: string; step: string; reason: string }) =>
-      `The task "${d.step}" of the execution "${d.execution}" failed: ${d.reason}`,
   ),
   STEP_NOT_FOUND: entry(
     404,
@@ -184,6 +120,7 @@ export const ERRORS = {
     (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
   ),
   ...HOOK_ERRORS,
+  ...TASK_ERRORS,
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),
   INTERNAL: entry<object>(500, () => 'Something went wrong inside the server; its log has the details.'),
 } as const;

@@ -23,6 +23,7 @@ export {
   type ClientOptions,
   type Ended,
   type ExecuteOptions,
+  type FlowListOptions,
   type ListOptions,
   type WrittenStep,
 } from './client/client.ts';

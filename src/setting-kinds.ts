@@ -55,6 +55,15 @@ export function durationOr<const W extends string>(word: W, min: string, max: st
   };
 }
 
+/** As argv begins: names that are looked for in PATH, or paths. */
+export const commandList: Kind<string[]> = {
+  allowed: 'commands with commas between, as argv begins: python3,/usr/local/bin/convert',
+  parse: (value) => {
+    const commands = value.split(',').map((entry) => entry.trim());
+    return commands.every((command) => command !== '') ? commands : undefined;
+  },
+};
+
 /** Host names in lower case, addresses, and networks as `address/bits`. */
 export const hostList: Kind<string[]> = {
   allowed: 'host names, addresses and networks with commas between: intranet.example,10.1.2.3,fd00::/8',

@@ -33,8 +33,8 @@ function schedulesCase(schedulers: number): Case {
       );
       try {
         const due = await withPool(url, (db) => defineSchedules(db, flows));
-        await Promise.all(children.map((child) => child.ask('start')));
         const { done, figures } = await probeDatabase(url, async () => {
+          await Promise.all(children.map((child) => child.ask('start')));
           await withPool(url, (db) => waitForFires(db, flows, due));
           const usages = await Promise.all(children.map((child) => child.ask<NodeUsage>('usage')));
           await Promise.all(children.map((child) => child.ask('stop')));

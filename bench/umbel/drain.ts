@@ -15,6 +15,7 @@ export interface Load {
   executions: number;
   program?: string;
   params?: Flow['params'];
+  options?: Flow['options'];
   /** Processes; default 1. */
   watchers?: number;
   /** Of each process; default 10. */
@@ -39,7 +40,8 @@ export async function drainUmbel(
   during: (drain: () => Promise<Sample>) => Promise<Sample> = (drain) => drain(),
 ): Promise<Sample> {
   const { graph, program = NOOP } = load;
-  const flow: Flow = { id: FLOW, graph, program, ...(load.params && { params: load.params }) };
+  const { params, options } = load;
+  const flow: Flow = { id: FLOW, graph, program, ...(params && { params }), ...(options && { options }) };
   const since = await fillBacklog(url, flow, load.executions);
   return during(() => drainBacklog(url, load, since));
 }

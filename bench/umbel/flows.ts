@@ -15,12 +15,14 @@ export interface Flow {
   params?: JsonObject;
   /** -20 (most urgent) to 19; default 0. */
   priority?: number;
+  /** Options of its first step. */
+  options?: JsonObject;
 }
 
 export async function defineFlow(db: Database, flow: Flow): Promise<void> {
   await db.pool.query(
-    `insert into ms_task_definition (task_id, task_seq, program, task_priority, depends_task_seq, params)
-     select $1, u.seq, $2, $3, u.depends::numeric[], $4
+    `insert into ms_task_definition (task_id, task_seq, program, task_priority, depends_task_seq, params, options)
+     select $1, u.seq, $2, $3, u.depends::numeric[], $4, case when u.seq = 1 then $6::jsonb end
      from unnest($5::text[]) with ordinality u(depends, seq)`,
     [
       flow.id,
@@ -28,6 +30,7 @@ export async function defineFlow(db: Database, flow: Flow): Promise<void> {
       flow.priority ?? 0,
       flow.params ?? null,
       flow.graph.map((depends) => `{${depends.join()}}`),
+      flow.options ?? null,
     ],
   );
 }

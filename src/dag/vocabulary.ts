@@ -67,6 +67,15 @@ export interface PlanTask {
   waitingOn: number;
   /** How many predecessors may still fail to arrive before the task is skipped; at 0 it is. A root has 1. */
   live: number;
+  /** False: executions of this plan leave it out. */
+  selected?: boolean;
+  /** It is claimed together with slots of the keys that its options name. */
+  limited?: boolean;
 }
 
 export const DEFAULT_POOL = 'default';
+
+/** What watchers of a pool are told of when a limited task is ready: one of its own, since most have none to look for. */
+export function limitedLane(pool: string): string {
+  return `limited ${pool}`;
+}

@@ -36,6 +36,8 @@ export interface AppDeps extends Registrar {
   observeRequest?: (method: string, route: string, status: number, ms: number) => void;
   /** Default: everybody is the local user, who may do everything. */
   authenticate?: Authenticate;
+  /** Where others reach the server, once it listens; absent: no address is shown. */
+  publicUrl?: () => string;
   /** Names under which it may be called, besides addresses and localhost; undefined: any. */
   hosts?: ReadonlySet<string> | undefined;
 }

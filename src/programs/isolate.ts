@@ -17,7 +17,7 @@ export interface Home {
 }
 
 /** Of a context, what can be copied to a thread. */
-type PlainContext = Omit<Context, 'log' | 'signal' | 'heartbeat'>;
+type PlainContext = Omit<Context, 'log' | 'signal' | 'heartbeat' | 'snapshot'>;
 
 /** What a thread is told of an attempt. */
 export interface IsolatedTask {

@@ -30,7 +30,7 @@ export class NonRetryable extends ProgramError {
   }
 }
 
-/** A failure that says when to try again; `duration` is milliseconds or text such as `30s`. */
+/** A failure that says when to try again, a `RateLimitError` unless it is named; `duration` is milliseconds or text such as `30s`. */
 export class RetryAfter extends ProgramError {
   /** Milliseconds until the next attempt. */
   readonly delay: number;
@@ -40,7 +40,7 @@ export class RetryAfter extends ProgramError {
     message = `asked to be tried again after ${duration}`,
     options: ProgramErrorOptions = {},
   ) {
-    super(message, { name: 'RetryAfter', ...options });
+    super(message, { name: 'RateLimitError', ...options });
     const delay = parseDuration(duration);
     if (delay === undefined)
       throw new TypeError(`RetryAfter: "${duration}" is not a duration such as 500ms, 30s or 5m`);

@@ -32,6 +32,14 @@ export interface Callback {
   readonly token: string;
 }
 
+/** What a step remembers from one execution of its flow to the next: how far a polling flow has read, say. */
+export interface Snapshot {
+  /** What was set last; null when nothing was. */
+  get(): Promise<Json>;
+  /** Any JSON up to 1 MiB. It counts when the attempt ends without a failure, together with its result. */
+  set(value: Json): void;
+}
+
 /** All that a program is told about the attempt it makes. */
 export interface Context<Params = unknown> {
   readonly params: Params;
@@ -48,6 +56,8 @@ export interface Context<Params = unknown> {
   readonly delivered: Signal | null;
   /** Where the task is to be answered for once the program has ended; null unless its step says `awaitCallback`. */
   readonly callback: Callback | null;
+  /** Not in programs that say `isolate`. */
+  readonly snapshot: Snapshot;
   /** 1 for the first attempt. */
   readonly attempt: number;
   /** The same text for every attempt of this task: hand it to services that can drop duplicates. */

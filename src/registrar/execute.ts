@@ -6,6 +6,7 @@ import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import { UmbelError } from '../errors.ts';
 import type { ExecutionEnd } from '../sql/ends.ts';
 import { makeBatcher } from './batch.ts';
+import type { Plannable, PlanOptions } from './definition/plan.ts';
 import { judgeFailure, nameFailure } from './failure.ts';
 import type { Register, RegisterRequest } from './register.ts';
 import { canonicalJson } from './version.ts';
@@ -20,6 +21,9 @@ export interface ExecuteRequest {
   params?: JsonObject | undefined;
   priority?: number | undefined;
   idempotencyKey?: string | undefined;
+  options?: PlanOptions | undefined;
+  /** What to run when no flow has it; see ad-hoc.ts. */
+  definition?: Plannable | undefined;
   /** Milliseconds that it may take. */
   timeout?: number | undefined;
 }
@@ -92,19 +96,15 @@ function refuseKey(execution: string): UmbelError {
 }
 
 function toRegistration(request: ExecuteRequest, trigger: Json): RegisterRequest {
-  const { flow, tenant, input, params, priority, idempotencyKey, timeout } = request;
-  return { flow, tenant, input, params, priority, idempotencyKey, timeout, trigger };
+  const { flow, tenant, input, params, priority, idempotencyKey, timeout, options, definition } = request;
+  return { flow, tenant, input, params, priority, idempotencyKey, timeout, options, definition, trigger };
 }
 
-function hashRequest({ flow, tenant, input, params, priority, timeout }: ExecuteRequest): string {
-  const content = {
-    flow,
-    tenant,
-    input: input ?? null,
-    params: params ?? null,
-    priority: priority ?? null,
-    ...(timeout === undefined ? {} : { timeout }),
-  };
+function hashRequest({ flow, tenant, input, params, priority, ...rest }: ExecuteRequest): string {
+  const { options, definition, timeout } = rest;
+  const given = { input: input ?? null, params: params ?? null, priority: priority ?? null };
+  const more = JSON.parse(JSON.stringify({ options, definition, timeout })) as JsonObject;
+  const content = { flow, tenant, ...given, ...more };
   return createHash('sha256').update(canonicalJson(content)).digest('base64url');
 }
 

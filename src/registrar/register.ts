@@ -7,6 +7,7 @@ import type { Registration, RegistrationAnswer } from '../sql/register.ts';
 import { makeBatcher } from './batch.ts';
 import { judgeFailure, nameFailure } from './failure.ts';
 import { checkRequest } from './overrides.ts';
+import type { Plannable, PlanOptions } from './definition/plan.ts';
 import { makePlans, type Plan, type PlanDeps } from './plans.ts';
 
 export interface RegisterRequest {
@@ -19,6 +20,10 @@ export interface RegisterRequest {
   params?: JsonObject | undefined;
   /** Of every task; -20 (most urgent) to 19. */
   priority?: number | undefined;
+  /** What makes its tasks others than those of its flow. */
+  options?: PlanOptions | undefined;
+  /** What to run when no flow has it; `flow` is what it shows. */
+  definition?: Plannable | undefined;
   /** A second call of the same flow with it gives the execution of the first. */
   idempotencyKey?: string | undefined;
   /** What started it; kept with the execution. */
@@ -64,9 +69,12 @@ export function makeRegister(deps: RegisterDeps): Register {
   });
 
   async function findPlan(request: RegisterRequest): Promise<Plan> {
-    const cached = plans.cached(request.flow);
+    const { flow, options, definition } = request;
+    const cached = definition === undefined ? plans.cached(flow, options) : undefined;
     if (cached !== undefined && checkRequest(request, cached) === undefined) return cached;
-    const plan = await plans.load(request.flow);
+    const plan = await (definition === undefined
+      ? plans.load(flow, options)
+      : plans.make(definition, options));
     const refusal = checkRequest(request, plan);
     if (refusal !== undefined) throw refusal;
     return plan;

@@ -4,7 +4,7 @@ import { readDefinition, readDefinitions, storePlan } from '../sql/definitions.t
 import { listExecutions, readExecution } from '../sql/executions.ts';
 import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
-import { sendHint } from '../sql/wake.ts';
+import { type Hint, sendHint } from '../sql/wake.ts';
 import { registerSurely } from '../sql/register-surely.ts';
 import { readTaskResult } from '../sql/results.ts';
 import { makeRerunMany, type RerunMany } from './bulk.ts';
@@ -13,6 +13,7 @@ import { type Control, makeControl } from './control.ts';
 import { type Flows, makeFlows } from './definition/flows.ts';
 import { type Execute, makeExecute } from './execute.ts';
 import { makeExecutionReader, type ExecutionReader } from './executions.ts';
+import { type LogReader, makeLogReader } from './logs.ts';
 import { findUnreadiness } from './readiness.ts';
 import { type Components, makeComponents } from './components/components.ts';
 import { type LifeCycle, makeLifeCycle } from './life-cycle/start-stop.ts';
@@ -24,6 +25,7 @@ export interface Registrar {
   register: Register;
   execute: Execute;
   executions: ExecutionReader;
+  logs: LogReader;
   readResult: ReadResult;
   control: Control;
   callbacks: Callbacks;
@@ -43,18 +45,23 @@ export interface RegistrarDeps {
   onMoving?: (() => void) | undefined;
 }
 
-export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): Registrar {
-  const onMoving = () => {
-    wakeOwn?.();
-    // Only a hint: reconcilers look by themselves.
-    sendHint(db, { moving: true }).catch(() => {});
-  };
-  const register = makeRegister({
+function makeOwnRegister(db: Database, wake: RegisterDeps['wake']): Register {
+  return makeRegister({
     readDefinitions: (flows) => readDefinitions(db, flows),
     storePlan: (plan) => storePlan(db, plan),
     registerExecutions: (batch) => registerSurely(db, batch),
     wake,
   });
+}
+
+export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): Registrar {
+  // Only hints: whoever misses one looks by itself.
+  const tell = (hint: Hint) => sendHint(db, hint).catch(() => {});
+  const onMoving = () => {
+    wakeOwn?.();
+    return tell({ moving: true });
+  };
+  const register = makeOwnRegister(db, wake);
   return {
     register,
     execute: makeExecute({
@@ -68,9 +75,10 @@ export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): R
       listVersions: (flow) => listVersions(db.kysely, flow),
       storePlan: (plan) => storePlan(db, plan),
     }),
+    logs: makeLogReader(db),
     flowRepository: makeFlowRepository(db),
     lifeCycle: makeLifeCycle(db, onMoving),
-    components: makeComponents(db, onMoving),
+    components: makeComponents(db, { onMoving, onChanged: () => tell({ components: true }) }),
     control: makeControl(db),
     callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),

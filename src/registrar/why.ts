@@ -78,6 +78,8 @@ function explainWaiting(task: TaskRow, circumstances: Circumstances): string {
   if (execution.queued) return explainPlace(circumstances);
   const timer = circumstances.timers.find(({ seq, kind }) => seq === task.seq && kind !== 'wait');
   if (timer) return explainTimer(task, timer);
+  const limit = circumstances.limits.find(({ seq }) => seq === task.seq);
+  if (limit) return explainLimit(limit, circumstances.execution);
   if (!task.served) return `no live watcher serves the pool "${task.pool}"`;
   if (!task.known) return explainUnknown(task);
   return task.ready ? explainLine(task, circumstances) : 'is about to become ready';
@@ -122,6 +124,23 @@ function explainTimer({ error }: TaskRow, { kind, due }: Circumstances['timers']
 }
 
 const timeOf = (time: Date) => (time instanceof Date ? time.toISOString() : 'a time that never comes');
+
+/** `tenant, kind:name, milliseconds of a rate`, see watcher/keys.ts. */
+function explainLimit(
+  { slot, limit, holders }: Circumstances['limits'][number],
+  { id }: ExecutionRow,
+): string {
+  const [, kindAndName = '', per = ''] = slot.split('\u001f');
+  const at = kindAndName.indexOf(':');
+  const name = JSON.stringify(kindAndName.slice(at + 1));
+  if (per !== '') return `waits for its rate: of ${name} at most ${limit} begin within ${per} ms`;
+  const names = holders.slice(0, 3).map(({ flow, step }) => (flow === id ? step : `${flow} (${step})`));
+  const held =
+    names.length === 0 ? '' : `, held by ${names.join(', ')}${holders.length > 3 ? ' and others' : ''}`;
+  if (kindAndName.startsWith('execution:'))
+    return `waits until fewer than ${limit} tasks of its execution run (concurrency)${held}`;
+  return `waits for a slot of ${name} (concurrency, at most ${limit} at once)${held}`;
+}
 
 function explainUnknown({ pool, program, taskId, taskSeq }: TaskRow): string {
   if (program === null)

@@ -1,5 +1,7 @@
 // The hot call: settles what ended, releases, hands over, ends executions, claims. Called by the watcher's loop, one in flight at a time.
-import type { Delivered, Wait } from '../dag/outcome.ts';
+import type { Pool, PoolClient } from 'pg';
+import { type SnapshotWrite, writeSnapshots } from './snapshots.ts';
+import type { Delivered, TaskError, Wait } from '../dag/outcome.ts';
 import { ExecStatus } from '../dag/vocabulary.ts';
 import type { Database } from './database.ts';
 
@@ -21,6 +23,8 @@ export interface Ended {
   delay: number | null;
   /** JSON text kept for the next attempt, or null. */
   checkpoint: string | null;
+  /** What its step remembers from now on; absent: what it did. */
+  snapshot?: SnapshotWrite | undefined;
   /** What it waits for outside; null unless it does. */
   wait: Wait | null;
   /** Exec seqs of the dependants that go on; null: as their edges say. */
@@ -65,6 +69,8 @@ export interface Claimed {
   checkpoint: string | null;
   /** What it waited for, in the attempts after that. */
   delivered: Delivered | null;
+  /** Its keys could not be worked out: it fails of this instead of running. */
+  refusal?: TaskError | undefined;
   /** Freed by a task that ended in the same call; otherwise it came from the claim index. */
   handedOver: boolean;
 }
@@ -117,7 +123,38 @@ const asText = { getTypeParser: () => (value: string) => value };
 const WATCHER_GONE = 'UM001';
 
 export async function advance(db: Database, call: AdvanceCall): Promise<AdvanceAnswer> {
-  const { rows } = await db.pool.query<AdvanceRow>({
+  if (call.ended.every(({ snapshot }) => snapshot === undefined)) return advanceOn(db.pool, call);
+  return withClient(db, async (client) => {
+    const answer = await advanceOn(client, call);
+    const late = new Set(answer.late.map(({ flow, seq }) => `${seq} ${flow}`));
+    const counted = call.ended.filter(({ flow, seq }) => !late.has(`${seq} ${flow}`));
+    await writeSnapshots(
+      client,
+      counted.flatMap(({ snapshot }) => snapshot ?? []),
+    );
+    return answer;
+  });
+}
+
+/** In one transaction, on a connection that is thrown away when it fails. */
+async function withClient<T>(db: Database, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await db.pool.connect();
+  let failure: Error | undefined;
+  try {
+    await client.query('begin');
+    const result = await work(client);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    client.release(failure);
+  }
+}
+
+async function advanceOn(queryable: Pool | PoolClient, call: AdvanceCall): Promise<AdvanceAnswer> {
+  const { rows } = await queryable.query<AdvanceRow>({
     name: 'umbel_advance_v1',
     text: TEXT,
     types: asText,
@@ -128,7 +165,7 @@ export async function advance(db: Database, call: AdvanceCall): Promise<AdvanceA
   return answer;
 }
 
-interface AdvanceRow {
+export interface AdvanceRow {
   kind: '1' | '2' | '3' | '4' | '5';
   task_flow_id: string;
   task_exec_seq: string;
@@ -162,7 +199,7 @@ function addRow(answer: AdvanceAnswer, row: AdvanceRow): void {
   }
 }
 
-function toClaimed(row: AdvanceRow): Claimed {
+export function toClaimed(row: AdvanceRow): Claimed {
   return {
     flow: row.task_flow_id,
     seq: row.task_exec_seq,

@@ -110,3 +110,17 @@ export async function moveComponent(
     return true;
   });
 }
+
+/** The component of the tenant of an execution; null: it has none of that id. */
+export async function findComponent(
+  db: Db,
+  { id, flow }: { id: string; flow: string },
+  componentId: string,
+): Promise<Component | null> {
+  const { rows } = await sql<Component>`
+    select ${COLUMNS} from ms_component c
+    where c.component_id = ${componentId} and c.tenant = coalesce(
+      (select e.tenant from kr_flow_stat e where e.task_flow_id = ${id}),
+      (select f.tenant from ms_flow f where f.task_id = ${flow}))`.execute(db);
+  return rows[0] ?? null;
+}

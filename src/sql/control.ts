@@ -2,7 +2,7 @@
 // holds the executions; statuses that follow are worked out by umbel_wire at its end.
 import { sql } from 'kysely';
 import type { JsonObject } from '../dag/vocabulary.ts';
-import type { Database, Tx } from './database.ts';
+import type { Database, Db, Tx } from './database.ts';
 import { isRetryable } from './failures.ts';
 
 /** `kr_flow_stat.flow_status`. */
@@ -73,7 +73,7 @@ export async function releaseTasks(tx: Tx, ids: string[]): Promise<void> {
 }
 
 /** The tasks of that name (`step_id`, or else the exec seq) in these executions, at most one in each. */
-export async function findTasks(tx: Tx, ids: string[], step: string): Promise<FoundTask[]> {
+export async function findTasks(tx: Db, ids: string[], step: string): Promise<FoundTask[]> {
   const { rows } = await sql<FoundTask>`
     select distinct on (t.task_flow_id) t.task_flow_id flow, trim_scale(t.task_exec_seq)::text seq,
       t.exec_status::int "execStatus", t.reason
@@ -158,6 +158,9 @@ async function wakeSleepers(tx: Tx, flows: string[], seqs: string[]): Promise<vo
   await sql`
     delete from kr_wait w using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
     where w.task_flow_id = u.flow and w.task_exec_seq = u.seq`.execute(tx);
+  await sql`
+    delete from kr_limit l using unnest(${flows}::text[], ${seqs}::numeric[]) u(flow, seq)
+    where l.task_flow_id = u.flow and l.task_exec_seq = u.seq`.execute(tx);
   await sql`select umbel_wire(flow) from (select distinct flow from unnest(${flows}::text[]) flow order by 1) u`.execute(
     tx,
   );

@@ -91,23 +91,51 @@ function readPairs(pairs: (string | null)[]): JsonObject {
   return params;
 }
 
+export interface StoredPlan {
+  version: string;
+  flow: string;
+  definition: Json;
+  tasks: PlanTask[];
+  /** Of executions that are started with options: the version without them. */
+  base?: string | undefined;
+  /** The step whose result is the execution's; absent: the last ones'. */
+  output?: string | undefined;
+}
+
 /** Stores a version and its plan, once: storing it again changes nothing. */
-export async function storePlan(
-  db: Database,
-  plan: { version: string; flow: string; definition: Json; tasks: PlanTask[] },
-): Promise<void> {
+export async function storePlan(db: Database, plan: StoredPlan): Promise<void> {
   await db.pool.query({
     name: 'storePlan',
     text: STORE,
-    values: [plan.version, plan.flow, JSON.stringify(plan.definition), JSON.stringify(plan.tasks)],
+    values: [
+      plan.version,
+      plan.flow,
+      JSON.stringify(plan.definition),
+      JSON.stringify(plan.tasks),
+      plan.base ?? null,
+      plan.output ?? null,
+    ],
+  });
+  if (plan.flow === AD_HOC) await keepVersion(db, plan.version);
+}
+
+/** What no flow holds any more. */
+const AD_HOC = 'adhoc';
+
+/** It is about to be used again, so that nobody deletes it now. */
+async function keepVersion(db: Database, version: string): Promise<void> {
+  await db.pool.query({
+    name: 'keepVersion',
+    text: `update ms_flow_version set created_ts = now() where version = $1 and created_ts < now() - interval '1 minute'`,
+    values: [version],
   });
 }
 
 const STORE = `
   with stored as (
-    insert into ms_flow_version (version, task_id, definition) values ($1, $2, $3) on conflict do nothing returning version
+    insert into ms_flow_version (version, task_id, definition, base, output) values ($1, $2, $3, $5, $6) on conflict do nothing returning version
   )
-  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, edges, need, releases, wire_on, waiting_on, live, options)
-  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.edges, t.need, t.releases, t."wireOn", t."waitingOn", t.live, t.options
+  insert into ms_plan (version, task_exec_seq, task_seq, step, program, task_priority, pool, parameters, depends, edges, need, releases, wire_on, waiting_on, live, selected, limited, options)
+  select s.version, t."execSeq", t.seq, t.step, t.program, t.priority, t.pool, t.params, t.depends, t.edges, t.need, t.releases, t."wireOn", t."waitingOn", t.live, coalesce(t.selected, true), coalesce(t.limited, false), t.options
   from stored s, json_to_recordset($4::json) t("execSeq" numeric, seq numeric, step text, program text, priority numeric, pool text, params json,
-    depends numeric[], edges text[], need int, releases numeric[], "wireOn" smallint, "waitingOn" int, live int, options jsonb)`;
+    depends numeric[], edges text[], need int, releases numeric[], "wireOn" smallint, "waitingOn" int, live int, selected boolean, limited boolean, options jsonb)`;

@@ -23,9 +23,9 @@ export async function listLeases(db: Db): Promise<WatcherLease[]> {
 export async function listUnservedPools(db: Db): Promise<string[]> {
   const { rows } = await sql<{ pool: string }>`
     with recursive p as (
-      (select pool from kr_task_stat where ready order by pool limit 1)
+      (select pool from kr_task_stat where ready and not limited order by pool limit 1)
       union all
-      select (select t.pool from kr_task_stat t where t.ready and t.pool > p.pool order by t.pool limit 1) from p where p.pool is not null
+      select (select t.pool from kr_task_stat t where t.ready and not t.limited and t.pool > p.pool order by t.pool limit 1) from p where p.pool is not null
     )
     select pool from p where pool is not null and pool not in (select w.pool from kr_watcher w where w.lease_until > now())`.execute(
     db,

@@ -27,13 +27,14 @@ export async function readOutput(db: Db, id: string): Promise<Json> {
 const READ = `
   select f.task_flow_id id, f.flow_status status, coalesce(f.error, t.error) error,
     case when f.flow_status <> 'success' then null
-      else coalesce(f.output, case when t.leaves = 1 then t.only else t.output end) end output
-  from kr_flow_stat f cross join lateral (
-    select count(*) filter (where k.leaf) leaves, (array_agg(k.result) filter (where k.leaf))[1] only,
+      else coalesce(f.output, case when v.output is not null then t.chosen when t.leaves = 1 then t.only else t.output end) end output
+  from kr_flow_stat f left join ms_flow_version v on v.version = f.version
+  cross join lateral (
+    select (array_agg(k.result) filter (where k.step = v.output))[1] chosen, count(*) filter (where k.leaf) leaves, (array_agg(k.result) filter (where k.leaf))[1] only,
       jsonb_object_agg(k.name, k.result) filter (where k.leaf) output,
       (array_agg(k.error order by k.seq) filter (where k.failed))[1] error
     from (
-      select s.task_exec_seq seq, coalesce(s.releases, '{}') = '{}' leaf, s.result, s.error,
+      select s.task_exec_seq seq, coalesce(s.releases, '{}') = '{}' and (s.exec_status <> 9 or s.reason is distinct from 'not_selected') leaf, s.result, s.error, p.step,
         coalesce(p.options ->> 'output', p.step, d.options ->> 'output', d.step_id, trim_scale(s.task_seq)::text) name, s.exec_status = 2 and s.reason = 'failed' failed
       from kr_task_stat s left join ms_plan p on p.version = s.version and p.task_exec_seq = s.task_exec_seq
       left join ms_task_definition d on s.version is null and d.task_id = s.task_id and d.task_seq = s.task_seq

@@ -168,7 +168,7 @@ const predecessors = sql`
 
 // An open execution is running, waiting, pending or stopped by what its tasks do; watchers are needed for what could move by itself.
 const selectExecutions = (from: RawBuilder<unknown>) => sql`
-  select f.task_flow_id id, f.task_id flow, f.version, f.tenant, f.input, f.output, f.trigger, f.parent_flow_id parent,
+  select f.task_flow_id id, f.task_id flow, coalesce((select v.base from ms_flow_version v where v.version = f.version), f.version) version, f.tenant, f.input, f.output, f.trigger, f.parent_flow_id parent,
     coalesce(f.error, case when f.flow_status = 'failed' then t.error end) error,
     case
       when f.flow_status <> 'open' then f.flow_status

@@ -42,6 +42,7 @@ export async function editFlow<Result>(
       await writeHead(tx, flow, write);
       await deleteSteps(tx, flow, write.gone);
       await writeSteps(tx, flow, write.rows);
+      if (write.rows.length === 0 && write.gone.length > 0) await dropSnapshots(tx, flow);
     }
     await emitEvents(tx, events);
     return result;
@@ -89,6 +90,13 @@ async function deleteSteps(tx: Tx, flow: string, seqs: string[]): Promise<void> 
   );
 }
 
+/** What steps remember goes with the last of them. */
+async function dropSnapshots(tx: Tx, flow: string): Promise<void> {
+  await sql`
+    delete from ms_snapshot s where s.task_id = ${flow}
+      and not exists (select from ms_task_definition d where d.task_id = s.task_id)`.execute(tx);
+}
+
 /** Rows that leave nothing to their place among the others, nor to Flower's pairs. */
 async function writeSteps(tx: Tx, flow: string, rows: Step[]): Promise<void> {
   if (rows.length === 0) return;
@@ -116,6 +124,6 @@ export interface FlowVersionRow {
 export async function listVersions(db: Db, flow: string): Promise<FlowVersionRow[]> {
   const { rows } = await sql<FlowVersionRow>`
     select version, created_ts "createdAt", definition from ms_flow_version
-    where task_id = ${flow} order by created_ts desc, version limit 100`.execute(db);
+    where task_id = ${flow} and base is null order by created_ts desc, version limit 100`.execute(db);
   return rows;
 }

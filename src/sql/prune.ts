@@ -47,7 +47,25 @@ export async function pruneExecutions(db: Database, options: PruneOptions): Prom
     from = batch.next;
     if (from) await rest((performance.now() - began) * options.restShare, options.signal);
   }
+  if (!options.dryRun) await dropUnusedVersions(db, endedBefore);
   return total;
+}
+
+/** Steps that no flow held go when no execution of them is left; the hour is for one that is just being registered. */
+async function dropUnusedVersions(db: Database, endedBefore: string): Promise<void> {
+  await db.pool.query({
+    name: 'dropUnusedVersions',
+    text: `with unused as (
+             delete from ms_flow_version v
+             where v.task_id = 'adhoc' and v.created_ts < least($1::timestamptz, now() - interval '1 hour')
+               and not exists (select from kr_flow_stat f where f.task_id = 'adhoc' and f.version = v.version)
+               and not exists (select from ms_flow_version w join kr_flow_stat f on f.task_id = 'adhoc' and f.version = w.version
+                               where w.task_id = 'adhoc' and w.base = v.version)
+             returning v.version
+           )
+           delete from ms_plan p using unused u where p.version = u.version`,
+    values: [endedBefore],
+  });
 }
 
 async function rest(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -170,6 +170,22 @@ export interface WaitTable {
   since_ts: Defaulted<Date>;
 }
 
+/** When a task must have ended, however many attempts it makes. */
+export interface LimitTable {
+  task_flow_id: string;
+  task_exec_seq: Numeric;
+  until_ts: ColumnType<Date, Date | string, Date | string>;
+}
+
+/** A flow to start because an execution failed. */
+export interface StartTable {
+  task_flow_id: string;
+  tenant: string;
+  task_id: string;
+  input: JsonColumn<Json>;
+  start_id: Defaulted<string>;
+}
+
 export interface SignalTable {
   signal_id: Generated<string>;
   task_flow_id: string;
@@ -195,4 +211,6 @@ export interface Tables {
   kr_timer: TimerTable;
   kr_wait: WaitTable;
   kr_signal: SignalTable;
+  kr_limit: LimitTable;
+  kr_start: StartTable;
 }

@@ -10,14 +10,18 @@ import { type ChildDeps, startChild } from './children.ts';
 import { keepCheckpoint } from './fallback.ts';
 import { type Heartbeats, watchSilence } from './heartbeats.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
+import type { LogKeeper } from './log-keeper.ts';
 import type { RanOutcome } from './ran.ts';
 import type { Attempt } from './run.ts';
 import type { RunAttempt } from './run-attempt.ts';
+import { makeSnapshot, type ReadSnapshot } from './snapshot.ts';
 import type { AttemptData } from './task-data.ts';
 import { recordOf } from './record.ts';
-import { judgeAttempt, limitsOf, type Verdict } from './verdict.ts';
-import { makeStop } from './stop.ts';
+import { judgeInTime, runInTime } from './times.ts';
+import { judgeAttempt, type Verdict } from './verdict.ts';
+import { makeStop, type Stop } from './stop.ts';
 import type { Waker } from '../sql/waker.ts';
+import { openTaskLog, type TaskLog } from './task-log.ts';
 
 /** The value of a secret; undefined: there is none. */
 export type FindSecret = (name: string) => string | undefined;
@@ -29,9 +33,12 @@ export interface BeginDeps extends ChildDeps {
   waker: Waker;
   workers: number;
   log: Logger;
+  /** Keeps what programs log. */
+  logs: LogKeeper;
   /** `runAttempt`, or what wraps it. */
   run: RunAttempt;
   findSecret: FindSecret;
+  readSnapshot: ReadSnapshot;
   heartbeats: Heartbeats;
   /** Once true, nothing more begins. */
   isClosed: () => boolean;
@@ -64,28 +71,33 @@ function beginTask(deps: BeginDeps, holding: Holding, beginNext: () => void): vo
   const stop = makeStop();
   begin(deps.holdings, holding, stop, performance.now());
   watchSilence(holding);
-  void deps
-    .run(deps.registry, attemptOf(holding, deps), limitsOf(holding.prepared?.options ?? null), stop)
+  const taskLog = openTaskLog(deps.logs, deps.log, holding.task);
+  void runOrRefuse(deps, holding, taskLog, stop)
     .then((outcome) =>
       outcome.kind === 'start'
-        ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started))
-        : settle(deps, holding, outcome),
+        ? startChild(deps, holding, outcome).then((started) => settle(deps, holding, started, taskLog))
+        : settle(deps, holding, outcome, taskLog),
     )
     .then(beginNext)
     .then(() => deps.waker.wake());
 }
 
 /** Judges at once where it can: most tasks end without anything to wait for. */
-function settle(deps: BeginDeps, holding: Holding, outcome: RanOutcome): void | Promise<void> {
+function settle(
+  deps: BeginDeps,
+  holding: Holding,
+  outcome: RanOutcome,
+  taskLog: TaskLog,
+): void | Promise<void> {
+  taskLog.close();
   const age = performance.now() - holding.began!;
   clearTimeout(holding.silence);
   deps.ahead.learn(age);
-  const verdict = judgeAttempt(
-    waitForCallback(outcome, holding),
-    holding.checkpoint === undefined ? holding.task : { ...holding.task, checkpoint: holding.checkpoint },
-    holding.prepared,
-    deps.registry.get(holding.prepared?.program ?? ''),
-  );
+  const { prepared, checkpoint } = holding;
+  const task = checkpoint === undefined ? holding.task : { ...holding.task, checkpoint };
+  const program = deps.registry.get(prepared?.program ?? '');
+  const judge = (ended: RanOutcome) => judgeAttempt(ended, task, prepared, program);
+  const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
   if (verdict instanceof Promise) return verdict.then((judged) => record(deps, holding, judged, age));
   return record(deps, holding, verdict, age);
 }
@@ -96,16 +108,41 @@ function record(deps: BeginDeps, holding: Holding, verdict: Verdict, age: number
   if (stopped === DISOWNED) return disown(deps.holdings, holding);
   if (stopped === TAKEN_AWAY) return letGo(deps.holdings, holding);
   if ('error' in verdict && verdict.error !== undefined) logFailure(deps.log, holding, verdict);
-  end(deps.holdings, holding, recordOf(holding, verdict, age));
+  const record = recordOf(holding, verdict, age);
+  const snapshot = ENDS_WELL.has(verdict.kind) ? holding.snapshot?.written() : null;
+  end(deps.holdings, holding, snapshot ? { ...record, snapshot } : record);
 }
 
-function attemptOf(holding: Holding, { log, findSecret, heartbeats }: BeginDeps): Attempt {
+/** What a failed attempt set is forgotten: the next one begins where it did. */
+const ENDS_WELL: ReadonlySet<Verdict['kind']> = new Set(['finished', 'sleep', 'wait']);
+
+/** What could not get its slots because its keys cannot be worked out fails of that. */
+function runOrRefuse(
+  deps: BeginDeps,
+  holding: Holding,
+  { log }: TaskLog,
+  stop: Stop,
+): ReturnType<RunAttempt> {
+  const { refusal } = holding.task;
+  if (refusal !== undefined) return Promise.resolve({ kind: 'failed', error: refusal, retryable: false });
+  return runInTime(holding, deps.registry, (limits) =>
+    deps.run(deps.registry, attemptOf(holding, deps, log), limits, stop),
+  );
+}
+
+function attemptOf(
+  holding: Holding,
+  { findSecret, heartbeats, readSnapshot }: BeginDeps,
+  log: ProgramLog,
+): Attempt {
   const { task, prepared } = holding;
   const { program, step, input, callback, falling, parameters = task.parameters } = prepared!;
   const own = task.checkpoint === null ? null : (JSON.parse(task.checkpoint) as Json);
   const key = `${task.flow}:${task.seq}`;
+  holding.snapshot = makeSnapshot(task.taskId, step, readSnapshot);
   return {
     program,
+    snapshot: holding.snapshot,
     parameters,
     input,
     checkpoint: falling ? falling.checkpoint : own,
@@ -117,37 +154,23 @@ function attemptOf(holding: Holding, { log, findSecret, heartbeats }: BeginDeps)
     idempotencyKey: falling ? `${key}:fallback` : key,
     execution: { id: task.flow, flow: task.taskId },
     step: { id: step, seq: task.taskSeq },
-    log: makeTaskLog(log, task.flow, task.seq),
+    log,
     data: dataOf(holding, findSecret),
   };
 }
 
 function dataOf({ task, prepared }: Holding, findSecret: FindSecret): AttemptData | undefined {
-  const { data, scope, falling, options } = prepared!;
+  const { data, scope, options, falling } = prepared!;
   if (data === null || scope === undefined) return undefined;
-  return {
-    step: data,
-    scope: falling ? { ...scope, error: falling.error as unknown as Json } : scope,
-    findSecret,
-    first: isFirst(task),
-    // What the program returns counts for nothing then.
-    selects: !awaitsCallback(task, options),
-  };
+  const seen = falling ? { ...scope, error: falling.error as unknown as Json } : scope;
+  // What the program returns counts for nothing when somebody calls back.
+  const selects = !awaitsCallback(task, options);
+  return { step: data, scope: seen, findSecret, first: isFirst(task), selects };
 }
 
 /** Otherwise it goes on after a failure or a wait. */
 function isFirst({ retried, checkpoint, delivered }: Holding['task']): boolean {
   return retried === 0 && checkpoint === null && delivered === null;
-}
-
-function makeTaskLog(log: Logger, execution: string, seq: string): ProgramLog {
-  const at = { execution, seq };
-  return {
-    debug: (message, fields) => log.debug({ ...fields, ...at }, message),
-    info: (message, fields) => log.info({ ...fields, ...at }, message),
-    warn: (message, fields) => log.warn({ ...fields, ...at }, message),
-    error: (message, fields) => log.error({ ...fields, ...at }, message),
-  };
 }
 
 const SAYS = {

@@ -29,10 +29,10 @@ export async function issueCallbacks(
   );
 }
 
-/** Once its program has succeeded, a task whose step awaits a callback waits for it; what the program returned counts for nothing. */
+/** Once its program has succeeded, not its fallback, a task whose step awaits a callback waits for it; what the program returned counts for nothing. */
 export function waitForCallback(outcome: RanOutcome, { task, prepared }: Holding): RanOutcome {
-  const { callback, options } = prepared!;
-  if (outcome.kind !== 'finished' || !awaitsCallback(task, options)) return outcome;
+  const { callback, options, falling } = prepared!;
+  if (outcome.kind !== 'finished' || falling || !awaitsCallback(task, options)) return outcome;
   const beat = heartbeatOf(options);
   const token = callback === null ? {} : { token: callback.token };
   const wait = { kind: 'callback' as const, ...token, ...(beat === undefined ? {} : { beat }) };

@@ -20,7 +20,7 @@ export type StartExecution = (request: {
   flow: string;
   tenant: string;
   input: Json;
-  parent: { id: string; seq: string };
+  parent?: { id: string; seq: string };
   idempotencyKey: string;
   trigger: Json;
 }) => Promise<{ id: string }>;
@@ -84,7 +84,7 @@ async function start(
 const refuse = (message: string): TaskError => ({ name: 'StartError', message });
 
 /** The database is away, or too much goes on at once. */
-function isPassing(thrown: unknown): boolean {
+export function isPassing(thrown: unknown): boolean {
   return (
     isUnreachable(thrown) ||
     isUmbelError(thrown, 'DATABASE_UNREACHABLE') ||

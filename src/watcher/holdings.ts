@@ -3,10 +3,13 @@
 import type { Claimed, Ended } from '../sql/advance.ts';
 import type { HeldTask } from '../sql/leases.ts';
 import type { Prepared } from './prepare.ts';
+import type { AttemptSnapshot } from './snapshot.ts';
 import type { Stop } from './stop.ts';
 
 /** A task that this watcher holds, from claim to record. */
 export interface Holding {
+  /** What its step remembers; once it has begun. */
+  snapshot?: AttemptSnapshot;
   task: Claimed;
   batch: Batch;
   /** Absent until its program is known. */
@@ -51,6 +54,10 @@ export interface Holdings {
   aside: Set<Unrecorded>;
   /** Batches that the database may forget. */
   closed: number[];
+  /** The keys of which limited tasks have a slot each, by task: until their end is recorded, or they are handed back. */
+  slots: Map<string, string[]>;
+  /** Keys of which slots were let go, and the database does not know yet. */
+  released: Set<string>;
 }
 
 /** What one call records. */
@@ -70,7 +77,30 @@ export function makeHoldings(): Holdings {
     ended: [],
     aside: new Set(),
     closed: [],
+    slots: new Map(),
+    released: new Set(),
   };
+}
+
+const keyOf = ({ flow, seq, attempt }: HeldTask) => `${seq}/${attempt}/${flow}`;
+
+/** A limited task came with these slots. */
+export function holdSlots(held: Holdings, task: HeldTask, slots: string[]): void {
+  held.slots.set(keyOf(task), slots);
+}
+
+function freeSlots(held: Holdings, task: HeldTask): void {
+  if (held.slots.size === 0) return;
+  for (const slot of held.slots.get(keyOf(task)) ?? []) held.released.add(slot);
+  held.slots.delete(keyOf(task));
+}
+
+/** How many slots of each key are held, 0 for those that were let go. */
+export function countSlots(held: Holdings): Map<string, number> {
+  const counts = new Map([...held.released].map((slot) => [slot, 0]));
+  for (const slots of held.slots.values())
+    for (const slot of slots) counts.set(slot, (counts.get(slot) ?? 0) + 1);
+  return counts;
 }
 
 /** Tasks held and not begun. */
@@ -123,12 +153,14 @@ export function giveUp(held: Holdings, holding: Holding): void {
 /** Its program was stopped: the task belongs to others now, and the books of it are for a rescue to close. */
 export function disown(held: Holdings, holding: Holding): void {
   held.running.delete(holding);
+  freeSlots(held, holding.task);
 }
 
 /** Lets a task go that the database does not take for this watcher's any more. */
 export function letGo(held: Holdings, holding: Holding): void {
   held.running.delete(holding);
   held.returning.delete(holding);
+  freeSlots(held, holding.task);
   holding.batch.open -= 1;
   if (holding.batch.open === 0) held.closed.push(holding.batch.no);
 }
@@ -153,7 +185,8 @@ export function listClosed({ unrecorded, before }: Collected): number[] {
 /** What was collected is recorded; a batch that two calls ended between them is closed by the next. */
 export function confirm(held: Holdings, { unrecorded }: Collected, closed: number[]): void {
   const known = new Set(closed);
-  for (const { batch } of unrecorded) {
+  for (const { batch, record } of unrecorded) {
+    freeSlots(held, record);
     batch.open -= 1;
     if (batch.open === 0 && !known.has(batch.no)) held.closed.push(batch.no);
   }
@@ -198,6 +231,8 @@ export function forget(held: Holdings): void {
   takeUnbegun(held);
   held.ended = [];
   held.aside.clear();
+  held.slots.clear();
+  held.released.clear();
   held.closed = [];
 }
 

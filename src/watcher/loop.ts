@@ -7,6 +7,7 @@ import { isLockTimeout, isUnreachable } from '../sql/failures.ts';
 import { putAside } from './aside.ts';
 import { doubt, isDoubtDue, resolveDoubts } from './doubts.ts';
 import { countQueued, countUnrecorded } from './holdings.ts';
+import { type Limiter, makeLimiter } from './limiter.ts';
 import { rejoin } from './membership.ts';
 import {
   handBackOverdue,
@@ -21,7 +22,7 @@ import {
 } from './turn.ts';
 import type { Waker } from '../sql/waker.ts';
 
-export interface LoopDeps extends Omit<TurnDeps, 'wake'> {
+export interface LoopDeps extends Omit<TurnDeps, 'wake' | 'onSettled'> {
   /** Milliseconds between looks when nothing wakes the loop. */
   pollInterval: number;
   waker: Waker;
@@ -34,6 +35,8 @@ export interface Loop {
   wake(): void;
   /** Something became ready that is more urgent than what is being claimed. */
   hurry(): void;
+  /** Something limited became ready. */
+  limit(): void;
   /** Claims nothing more. */
   close(): void;
   /** Ends `run` even with something unrecorded. */
@@ -59,34 +62,33 @@ const SECOND_CALL = 100;
 const LONGEST_PAUSE = 2_000;
 
 export function makeLoop(loopDeps: LoopDeps): Loop {
-  const { holdings, waker } = loopDeps;
+  const { waker } = loopDeps;
   const state = freshState(loopDeps);
   const wake = () => {
     state.reasons += 1;
+    limiter.ask(false);
     waker.wake();
   };
-  const deps = { ...loopDeps, wake };
-  const isDone = () =>
-    state.abandoned ||
-    (state.closed && state.inFlight + holdings.running.size + countUnrecorded(holdings) === 0);
+  const deps = {
+    ...loopDeps,
+    wake,
+    onSettled: (...turn: Parameters<Limiter['note']>) => limiter.note(...turn),
+  };
+  const limiter = makeLimiter(deps);
   return {
     wake,
     hurry() {
       state.hurried = true;
       wake();
     },
-    async run() {
-      while (!isDone()) {
-        // Programs that end at once do so before the next call, and are recorded together.
-        await immediate();
-        hurry(deps, state);
-        launch(deps, state);
-        if (isDone()) break;
-        if (await sleep(deps)) state.reasons += 1;
-      }
+    run: () => run(deps, state, limiter),
+    limit() {
+      limiter.ask(true);
+      waker.wake();
     },
     close() {
       state.closed = true;
+      limiter.stop();
       waker.wake();
     },
     abandon() {
@@ -96,10 +98,30 @@ export function makeLoop(loopDeps: LoopDeps): Loop {
   };
 }
 
+async function run(deps: TurnDeps & LoopDeps, state: LoopState, limiter: Limiter): Promise<void> {
+  while (!isDone(deps, state)) {
+    // Programs that end at once do so before the next call, and are recorded together.
+    await immediate();
+    hurry(deps, state);
+    limit(deps, state, limiter);
+    launch(deps, state);
+    if (isDone(deps, state)) break;
+    if (await sleep(deps)) poll(state, limiter);
+  }
+}
+
+function isDone({ holdings }: TurnDeps, state: LoopState): boolean {
+  if (state.abandoned) return true;
+  if (!state.closed || state.limiting) return false;
+  return state.inFlight + holdings.running.size + countUnrecorded(holdings) === 0;
+}
+
 function freshState({ membership }: LoopDeps): LoopState {
   return {
     claim: 0,
     expected: 0,
+    reserved: 0,
+    limiting: false,
     closed: false,
     doubts: [performance.now() + membership.record.lease],
     inFlight: 0,
@@ -120,6 +142,25 @@ function launch(deps: TurnDeps & LoopDeps, state: LoopState): void {
   const isLeft = state.inFlight === 0 && deps.holdings.unprepared.size > 0;
   if (!(isLeft || isDoubtDue(state) || hasOverdue(deps) || isWorthACall(deps, state, look))) return;
   void fly(deps, state, look ? 'look' : 'record');
+}
+
+function poll(state: LoopState, limiter: Limiter): void {
+  state.reasons += 1;
+  limiter.ask(true);
+}
+
+/** Takes limited tasks, beside whatever else is under way. */
+function limit(deps: TurnDeps & LoopDeps, state: LoopState, limiter: Limiter): void {
+  if (state.limiting || state.pause > 0 || isDoubtDue(state) || !limiter.isDue(state)) return;
+  const { id } = deps.membership;
+  state.limiting = true;
+  void limiter
+    .fly(state)
+    .catch((error: unknown) => recover(deps, state, error as Error, id))
+    .finally(() => {
+      state.limiting = false;
+      deps.waker.wake();
+    });
 }
 
 /** Sends a small call for what is urgent, whatever else is under way: the large ones take their time. */
@@ -144,9 +185,10 @@ async function fly(deps: TurnDeps & LoopDeps, state: LoopState, purpose: Purpose
   const { id } = deps.membership;
   state.inFlight += 1;
   try {
-    if (state.inFlight === 1 && isDoubtDue(state)) await resolveDoubts(deps, state);
+    if (state.inFlight === 1 && !state.limiting && isDoubtDue(state)) await resolveDoubts(deps, state);
     await handBackOverdue(deps, state);
     await prepareTasks(deps, []);
+    await deps.logs.storeClosed();
     const drained = await makeTurn(deps, state, purpose);
     if (!drained) state.reasons += 1;
     else if (purpose === 'look' && state.reasons === reasons) state.answered = reasons;

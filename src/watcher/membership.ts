@@ -3,6 +3,7 @@ import type { Logger } from '../log.ts';
 import { admitExecutions, flowsWithWaitingExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
 import { isUnreachable } from '../sql/failures.ts';
+import { dropIdleSlots } from '../sql/slots.ts';
 import { heartbeat, joinWatchers, leaveWatchers, rescueTasks, type WatcherRecord } from '../sql/leases.ts';
 
 /** Membership as it stands; `id` changes when the watcher was declared dead and joined again. */
@@ -104,6 +105,7 @@ async function lookAfterOthers({ db, record, lostLimit, log, onReady }: Membersh
       { ...task },
       task.suspended ? 'task suspended: lost too often' : 'task taken back from a dead watcher',
     );
+  await dropIdleSlots(db);
   const waiting = await flowsWithWaitingExecutions(db);
   const admitted = waiting.length > 0 ? await admitExecutions(db, waiting) : 0;
   if (rescued.length + admitted > 0) onReady();

@@ -13,11 +13,14 @@ import { gather } from './gather.ts';
 import { asFallback } from './fallback.ts';
 import { type Known, type KnownPlans, knowCatches, loadPlans } from './known-plans.ts';
 import { readTaskData } from './task-data.ts';
+import { readTimes, type Times } from './times.ts';
 
 export interface Prepared extends Known {
   input: Json;
   /** Only of steps that await one. */
   callback: Callback | null;
+  /** Only of steps that limit more than an attempt. */
+  times: Times | undefined;
   /** What expressions see; undefined: the step has none. */
   scope: Scope | undefined;
 }
@@ -35,11 +38,12 @@ export function makePrepare(db: Database, registry: Registry, callbackUrl: strin
     await resolveChildren(db, tasks);
     const gathered = await gather({ db, registry, plans }, tasks, programs, settled);
     const callbacks = await issueCallbacks(db, callbackUrl, tasks, programs);
+    const times = await readTimes(db, tasks, programs);
     return programs.map((known, i) => {
       const found = gathered.get(tasks[i]!);
       const callback = callbacks.get(tasks[i]!) ?? null;
       const scope = found?.scope && callback !== null ? { ...found.scope, callback } : found?.scope;
-      return { ...known, input: found?.input ?? null, callback, scope };
+      return { ...known, input: found?.input ?? null, callback, times: times.get(tasks[i]!), scope };
     });
   };
 }

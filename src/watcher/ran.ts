@@ -13,7 +13,7 @@ import { RESULT_LIMIT, writeJson } from './result.ts';
 /** How the attempt itself ended; after a failure, with what the step's expressions saw. A result comes also as the JSON text that was checked, so that it is written once. */
 export type RanOutcome =
   | { kind: 'finished'; result: Json; text: string }
-  | ({ kind: 'failed'; error: TaskError; scope?: Scope } & Retriable)
+  | ({ kind: 'failed'; error: TaskError; scope?: Scope | undefined } & Retriable)
   | Extract<Outcome, { kind: 'sleep' | 'wait' | 'skipped' }>;
 
 /** It asks for an execution to be started. */

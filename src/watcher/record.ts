@@ -55,13 +55,13 @@ function keepWaiting(
     }
     case 'sleep': {
       const { delay, error } = verdict;
-      const checkpoint = JSON.stringify(verdict.checkpoint);
-      return { ...NOTHING, status: 'waiting', reason: 'sleep', delay, checkpoint, error: write(error) };
+      const own = JSON.stringify(verdict.checkpoint);
+      return { ...NOTHING, status: 'waiting', reason: 'sleep', delay, checkpoint: own, error: write(error) };
     }
     case 'wait': {
       const { wait, timeout: delay } = verdict;
-      const checkpoint = JSON.stringify(verdict.checkpoint);
-      return { ...NOTHING, status: 'outside', reason: wait.kind, delay, checkpoint, wait };
+      const own = JSON.stringify(verdict.checkpoint);
+      return { ...NOTHING, status: 'outside', reason: wait.kind, delay, checkpoint: own, wait };
     }
   }
 }

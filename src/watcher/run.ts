@@ -3,7 +3,7 @@
 import type { Delivered } from '../dag/outcome.ts';
 import type { Json } from '../dag/vocabulary.ts';
 import { ProgramError } from '../programs/program-error.ts';
-import type { Callback, Context, Program, ProgramLog, Signal } from '../programs/program.ts';
+import type { Callback, Context, Program, ProgramLog, Signal, Snapshot } from '../programs/program.ts';
 import { readParameters } from '../programs/parameters.ts';
 import type { Registry } from '../programs/registry.ts';
 import type { Redact } from './redact.ts';
@@ -19,6 +19,7 @@ import { refuse } from './refuse.ts';
 import { RESULT_LIMIT } from './result.ts';
 import { makeStop, type Stop } from './stop.ts';
 import { describeError } from './task-error.ts';
+import { NO_SNAPSHOT } from './snapshot.ts';
 import type { AttemptData } from './task-data.ts';
 
 /** One attempt as claimed: what the rows say, and what the program is told. */
@@ -43,6 +44,8 @@ export interface Attempt {
   execution: { id: string; flow: string };
   step: { id: string; seq: string };
   log: ProgramLog;
+  /** Absent: it remembers nothing. */
+  snapshot?: Snapshot;
   /** Absent: the step has no expressions. */
   data?: AttemptData | undefined;
   /** Picks from what the program returned. */
@@ -134,6 +137,7 @@ function makeContext(attempt: Attempt, params: unknown, program: Program, stop: 
       return stop.signal;
     },
     checkpoint: attempt.checkpoint ?? null,
+    snapshot: attempt.snapshot ?? NO_SNAPSHOT,
     callback: attempt.callback ?? null,
     heartbeat: (checkpoint) => attempt.beat?.(writeCheckpoint(program, checkpoint, attempt.redact)),
     delivered: attempt.delivered ? readSignal(attempt.delivered) : null,

@@ -55,6 +55,7 @@ function refused(ended: Ended, error: Error): Ended {
   const message = `the database refused to store how the task ended: ${error.message}`;
   return {
     ...ended,
+    snapshot: undefined,
     status: 'failed',
     reason: 'failed',
     delay: null,

@@ -3,6 +3,8 @@ import type { Logger } from '../log.ts';
 import type { Database } from '../sql/database.ts';
 import { isUnreachable } from '../sql/failures.ts';
 import { fireTimers } from '../sql/timers.ts';
+import type { StartExecution } from './children.ts';
+import { startOwed } from './owed.ts';
 
 export interface Timekeeper {
   start(): void;
@@ -16,6 +18,7 @@ export interface TimekeeperDeps {
   /** Milliseconds between looks at what others put to sleep. */
   pollInterval: number;
   onReady: (pool: string, priority: number) => void;
+  startExecution: StartExecution | undefined;
   log: Logger;
 }
 
@@ -23,7 +26,13 @@ const MOST = 1_000;
 /** Never later than this after the time, and not so soon that the clock of the database has not reached it. */
 const AFTER = 2;
 
-export function makeTimekeeper({ db, pollInterval, onReady, log }: TimekeeperDeps): Timekeeper {
+export function makeTimekeeper({
+  db,
+  pollInterval,
+  onReady,
+  startExecution,
+  log,
+}: TimekeeperDeps): Timekeeper {
   let timer: NodeJS.Timeout | undefined;
   let due = Infinity;
   let stopped = false;
@@ -38,6 +47,7 @@ export function makeTimekeeper({ db, pollInterval, onReady, log }: TimekeeperDep
   const look = async () => {
     due = Infinity;
     try {
+      await startOwed({ db, startExecution, log });
       const { ready, next } = await fireTimers(db, MOST);
       for (const { pool, priority } of ready) onReady(pool, priority);
       if (next !== undefined) set(next);

@@ -21,6 +21,7 @@ import {
   takeUnbegun,
   type Holdings,
 } from './holdings.ts';
+import type { LogKeeper } from './log-keeper.ts';
 import type { Membership } from './membership.ts';
 import type { ClaimPosition } from './position.ts';
 import type { Prepare } from './prepare.ts';
@@ -36,10 +37,14 @@ export interface TurnDeps {
   position: ClaimPosition;
   prepare: Prepare;
   hinter: Hinter;
+  /** Keeps what programs log. */
+  logs: LogKeeper;
   /** Wakes the loop to look for ready tasks. */
   wake: () => void;
   beginNext: () => void;
-  /** A task waits for a time, in milliseconds from now. */
+  /** Tasks were claimed, and attempts recorded. */
+  onSettled: (claimed: AdvanceAnswer['claimed'], ended: AdvanceCall['ended']) => void;
+  /** It is recorded that a task waits for a time, in milliseconds from now. */
   onDelayed: (delay: number) => void;
   log: Logger;
   /** Told of every turn, for metrics. */
@@ -55,6 +60,10 @@ export interface TurnState {
   claim: number;
   /** Tasks asked for by the calls under way. */
   expected: number;
+  /** Workers that are left to limited tasks. */
+  reserved: number;
+  /** A call for limited tasks is under way. */
+  limiting: boolean;
   /** Claims nothing more. */
   closed: boolean;
   /** Times at which to compare what the books say with what is held, the next first; never empty. See doubts.ts. */
@@ -84,14 +93,15 @@ export async function makeTurn(deps: TurnDeps, state: TurnState, purpose: Purpos
   const now = performance.now();
   deps.onTurn?.(call, answer, now - began);
   // Not before they are recorded: until then there is nothing that could be due.
-  for (const { delay } of call.ended) if (delay !== null) deps.onDelayed(delay);
   // Declared dead meanwhile: what the call brought in is for a rescue.
   if (call.watcher !== deps.membership.id) return false;
   const drained = deps.position.learn({ ...call, began, now }, answer);
   take(deps.holdings, call.claim, answer.claimed, now);
   reportLate(deps, answer);
+  for (const { delay } of call.ended) if (delay !== null) deps.onDelayed(delay);
   admitFreed(deps, answer);
   if (!drained) hintOthers(deps, answer);
+  deps.onSettled(answer.claimed, call.ended);
   await prepareTasks(deps, call.ended);
   return drained;
 }
@@ -112,15 +122,22 @@ function nextCall(deps: TurnDeps, state: TurnState, purpose: Purpose, collected:
 
 /** Tasks that could begin at once, and all that may be taken in. */
 function measureRoom(
-  { holdings, workers, ahead }: TurnDeps,
-  { closed, expected }: TurnState,
+  deps: TurnDeps,
+  state: TurnState,
   purpose: Purpose,
 ): { slots: number; want: number; most: number } {
-  if (closed || purpose === 'record') return { slots: 0, want: 0, most: 0 };
-  const room = workers - holdings.running.size - countQueued(holdings) - expected;
+  const { workers, ahead } = deps;
+  if (state.closed || purpose === 'record') return { slots: 0, want: 0, most: 0 };
+  const room = countFree(deps, state) - state.reserved;
   const slots = Math.max(0, room);
+  if (state.reserved > 0) return { slots, want: slots, most: BATCH };
   if (purpose === 'urgent') return { slots, want: workers, most: workers };
   return { slots, want: Math.max(0, room + ahead.size(workers)), most: BATCH };
+}
+
+/** Workers without a task; fewer than 0 when tasks were claimed ahead. */
+export function countFree({ holdings, workers }: TurnDeps, { expected }: TurnState): number {
+  return workers - holdings.running.size - countQueued(holdings) - expected;
 }
 
 async function send(

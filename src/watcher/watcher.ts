@@ -5,8 +5,10 @@ import type { Registry } from '../programs/registry.ts';
 import { admitExecutions } from '../sql/admit.ts';
 import type { Database } from '../sql/database.ts';
 import { makeHinter } from '../sql/hinter.ts';
+import { readSnapshot } from '../sql/snapshots.ts';
 import type { WatcherRecord } from '../sql/leases.ts';
 import { keepListening } from '../sql/ears.ts';
+import { limitedLane } from '../dag/vocabulary.ts';
 import type { Hint } from '../sql/wake.ts';
 import { makeAhead } from './ahead.ts';
 import { DISOWNED, type FindSecret, makeBegin } from './begin.ts';
@@ -14,6 +16,7 @@ import { watchForCancels } from './cancel.ts';
 import type { StartExecution } from './children.ts';
 import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
+import { makeLogKeeper } from './log-keeper.ts';
 import { makeHeartbeats } from './heartbeats.ts';
 import { makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
@@ -41,6 +44,8 @@ export interface WatcherOptions {
   lease: number;
   /** Losses after which a task is suspended. */
   lostLimit?: number;
+  /** Told that components changed. */
+  onComponents?: () => void;
   /** Umbel's version, for `kr_watcher`. */
   release: string;
   /** Address under which others reach the register server. */
@@ -78,26 +83,31 @@ export interface Watcher {
 }
 
 const LOST_LIMIT = 3;
+/** Milliseconds that a watcher that stops waits for the lines that programs logged. */
+const LOG_PATIENCE = 5_000;
+
+function admit(db: Database, flow: string, log: Logger): void {
+  admitExecutions(db, [flow]).catch((error: unknown) => log.debug({ err: error }, 'admission put off'));
+}
 
 export function makeWatcher(options: WatcherOptions): Watcher {
   const { db, log, pool } = options;
   const parts = makeParts(options);
-  const { holdings, heartbeats, membership, position, loop, timekeeper } = parts;
+  const { holdings, heartbeats, membership, position, loop, timekeeper, logs } = parts;
   let running = Promise.resolve();
   let deaf = async () => {};
   let uncancellable = () => {};
 
   const hint = (hinted: string, priority: number) => {
+    if (hinted === limitedLane(pool)) return loop.limit();
     if (hinted !== pool) return;
     if (position.hint(priority)) loop.hurry();
     else loop.wake();
   };
   const hear = (heard: Hint) => {
     if ('pool' in heard) return hint(heard.pool, heard.priority);
-    if (!('places' in heard)) return;
-    admitExecutions(db, [heard.places]).catch((error: unknown) =>
-      log.debug({ err: error }, 'admission put off'),
-    );
+    if ('components' in heard) options.onComponents?.();
+    if ('places' in heard) admit(db, heard.places, log);
   };
 
   return {
@@ -118,6 +128,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
       await deaf();
       await drain({ db, holdings, heartbeats, membership, loop, running, log }, grace);
       uncancellable();
+      await logs.end(LOG_PATIENCE);
     },
   };
 }
@@ -154,6 +165,7 @@ function makeParts(options: WatcherOptions) {
     ...shared,
     heartbeats,
     findSecret: options.findSecret ?? (() => undefined),
+    readSnapshot: (flow, step) => readSnapshot(db.kysely, flow, step),
     isClosed: () => closing.closed,
   });
   const prepare = makePrepare(db, options.registry, `${options.publicUrl ?? ''}/tasks`);
@@ -162,7 +174,8 @@ function makeParts(options: WatcherOptions) {
     closing.closed = true;
     timekeeper.stop();
   };
-  return { timekeeper, holdings, heartbeats, position, membership, loop, close };
+  const { logs } = shared;
+  return { timekeeper, holdings, heartbeats, position, membership, loop, logs, close };
 }
 
 /** What several pieces are made of. */
@@ -177,6 +190,7 @@ function pickShared(options: WatcherOptions) {
     pollInterval,
     startExecution,
     holdings: makeHoldings(),
+    logs: makeLogKeeper(db, log),
     ahead: makeAhead(),
     waker: makeWaker(),
   };

@@ -43,21 +43,38 @@ test('schedulers that are killed under way leave no time out and fire none twice
   expect({ gaps, executions, named }).toEqual({ gaps: 0, executions: fires, named: fires });
 });
 
-test('umbel up starts what has a cron, and shows how late at its metrics', async () => {
+test('umbel up starts what has a cron once its flow is started, until it is stopped', async () => {
   const { db, url, drop } = await createDatabase();
   onTestFinished(drop);
   const up = await startUp(await makeDirectory(), { DATABASE_URL: url });
-  await db.pool.query(
-    `insert into ms_task_definition (task_id, task_seq, program) values ('tick', 1, 'empty')`,
-  );
-  await db.pool.query(`update ms_flow set cron = '* * * * * *', status = 'active' where task_id = 'tick'`);
-  const countEnded = async () =>
-    (
-      await db.pool.query<{ n: number }>(
-        `select count(*)::int n from kr_flow_stat where task_id = 'tick' and flow_status = 'success'`,
-      )
-    ).rows[0]!.n;
+  const call = async (method: string, path: string, body?: unknown) => {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    const response = await fetch(`${up.address}/flows/tick${path}`, { method, headers, ...sent });
+    expect(response.ok).toBe(true);
+    return ((await response.json()) as { data: { status: string; dueExecution: string | null } }).data;
+  };
+  const countEnded = async () => {
+    const { rows } = await db.pool.query<{ n: number }>(
+      `select count(*)::int n from kr_flow_stat where task_id = 'tick' and flow_status = 'success'`,
+    );
+    return rows[0]!.n;
+  };
+  const flow = { cron: '* * * * * *', timezone: 'America/New_York', steps: [{ id: 'a', program: 'empty' }] };
+  await call('PUT', '', flow);
+  expect(await call('GET', '/schedule')).toMatchObject({ status: 'inactive', dueExecution: null });
+  await call('POST', '/start');
   await until(countEnded, (n) => n >= 2);
+  expect(await call('GET', '/schedule')).toMatchObject({
+    status: 'active',
+    dueExecution: expect.stringContaining('T'),
+  });
+  await call('POST', '/stop');
+  await until(
+    () => call('GET', '/schedule'),
+    ({ status }) => status === 'inactive',
+  );
+  expect(await call('GET', '/schedule')).toMatchObject({ dueExecution: null });
   expect((await readFires(db, 'tick')).length).toBeGreaterThanOrEqual(2);
   const text = await (await fetch(`${up.address}/metrics`)).text();
   expect(text).toMatch(/umbel_schedule_fires_total\{decision="fired"\} [1-9]/);

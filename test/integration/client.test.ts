@@ -108,3 +108,17 @@ test('sends its token, and copes with answers that are not the API’s', async (
   });
   expect(received[0]).toMatchObject({ path: '/flows/x/steps', headers: { authorization: 'Bearer t' } });
 });
+
+test('lists flows, shows one, starts and stops it', async () => {
+  await client.flows.define(flow);
+  expect(await client.flows.list({ search: 'doubling', sort: '-name', perPage: 5 })).toMatchObject({
+    total: 1,
+    flows: [{ id: 'a/b c', status: 'inactive' }],
+  });
+  expect(await client.flows.list({ status: 'active' })).toEqual({ total: 0, flows: [] });
+  expect(await client.flows.get(flow.id)).toMatchObject({
+    graph: { nodes: [{ id: 'first' }, { id: 'twice', componentId: 'program', function: 'double' }] },
+  });
+  expect(await client.flows.start(flow.id)).toEqual({ id: 'a/b c', status: 'starting' });
+  expect(await client.flows.stop(flow.id)).toEqual({ id: 'a/b c', status: 'stopping' });
+});

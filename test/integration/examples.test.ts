@@ -1,6 +1,7 @@
 // The flows of examples/flows, each run to its end against a server that stands in for the services they call.
 import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { Json } from '../../src/dag/vocabulary.ts';
 import type { FlowDefinition } from '../../src/registrar/definition/schema.ts';
 import { readYaml } from '../../src/registrar/definition/yaml.ts';
 import { silentLogger } from '../../src/log.ts';
@@ -33,7 +34,7 @@ afterAll(() => database.drop());
 const HOOKS = ['github-push', 'new-order', 'price-quote'];
 
 /** Defines and runs the flow, its calls sent to the server; gives the execution when it has ended. */
-async function runFlow(id: string, params: Record<string, unknown>) {
+async function runFlow(id: string, params: Record<string, unknown>, input: Json = null) {
   const { url } = database;
   const watcher = await startWatcher(url, []);
   const registrar = makeRegistrar({
@@ -42,7 +43,7 @@ async function runFlow(id: string, params: Record<string, unknown>) {
   });
   const which = { tenant: 'local', flow: id };
   await registrar.flows.define(which, flows.get(id));
-  const execution = await registrar.execute.start({ ...which, user: 'test', params: params as {} });
+  const execution = await registrar.execute.start({ ...which, user: 'test', params: params as {}, input });
   const end = await registrar.execute.waitForEnd(execution, 30_000, new AbortController().signal);
   const { tasks } = await registrar.executions.read({ tenant: 'local', id: execution });
   return { end, tasks: new Map(tasks.map((task) => [task.step, task])) };
@@ -86,23 +87,33 @@ test('the heartbeat starts itself every second', async () => {
   for (const second of told) expect(second).toMatch(/:\d\d\.000Z$/);
 });
 
-test('the nightly report waits for both sources and tries again what fails once', async () => {
-  const { url, received } = await startServer((response) =>
-    answerJson(response, { ok: true }, received.length === 1 ? 503 : 200),
+/** Answers like /echo, with what it was sent; `statusOf` may say that it does not want to. */
+function startEcho(statusOf: (body: string, calls: number) => number = () => 200) {
+  let calls = 0;
+  return startServer((response, { body }) =>
+    answerJson(response, { body: JSON.parse(body) as unknown }, statusOf(body, (calls += 1))),
   );
+}
+
+test('the nightly report waits for both sources, tries again what fails once, and says what they come to', async () => {
+  const { url, received } = await startEcho((_, calls) => (calls === 1 ? 503 : 200));
   const { end, tasks } = await runFlow('nightly-report', { url });
-  expect(end).toMatchObject({ status: 'success', output: { status: 200, body: { ok: true } } });
+  const report = {
+    title: '3 orders, 1 refunded',
+    total: 59.5,
+    refunded: { id: 2, total: 60.5 },
+  };
+  expect(end).toMatchObject({ status: 'success', output: report });
   expect(received).toHaveLength(4);
-  expect(received.at(-1)?.body).toBe('{"title":"Orders and refunds"}');
+  expect(JSON.parse(received.at(-1)!.body)).toEqual(report);
   expect([...tasks.values()].reduce((sum, { attempt }) => sum + attempt, 0)).toBe(4);
 });
 
 test('the import goes on when its mail cannot be sent', async () => {
-  const { url } = await startServer((response, { body }) =>
-    answerJson(response, { got: body }, body.includes('subject') ? 500 : 200),
-  );
+  const { url, received } = await startEcho((body) => (body.includes('subject') ? 500 : 200));
   const { end, tasks } = await runFlow('polling-import', { url });
-  expect(end?.status).toBe('success');
+  expect(end).toMatchObject({ status: 'success', output: { imported: 2 } });
+  expect(received.map(({ body }) => body)).toContain('{"subject":"2 prices imported"}');
   expect(tasks.get('mail')).toMatchObject({
     status: 'ignore',
     reason: 'allowed_failure',
@@ -113,11 +124,19 @@ test('the import goes on when its mail cannot be sent', async () => {
   expect(tasks.get('done')?.status).toBe('finish');
 });
 
+test('the import skips storing and mailing when there is nothing to import', async () => {
+  const { url, received } = await startServer((response) => answerJson(response, { body: [] }));
+  const { end, tasks } = await runFlow('polling-import', { url });
+  expect(end).toMatchObject({ status: 'success', output: { imported: 0 } });
+  expect(received).toHaveLength(1);
+  expect([tasks.get('store')?.reason, tasks.get('mail')?.reason]).toEqual(['skipped', 'skipped']);
+});
+
 test('the reminder comes after its time', async () => {
-  const { url, received } = await startServer((response) => answerJson(response, {}));
-  const { end, tasks } = await runFlow('reminder', { url, duration: '20ms' });
+  const { url, received } = await startEcho();
+  const { end, tasks } = await runFlow('reminder', { url, duration: '20ms' }, { name: 'Ada' });
   expect(end?.status).toBe('success');
-  expect(received.map(({ body }) => body)).toEqual(['{"text":"Your order is still open."}']);
+  expect(received.map(({ body }) => body)).toEqual(['{"text":"Dear Ada, your order is still open."}']);
   expect(tasks.get('wait')?.output).toEqual({ until: expect.any(String) });
 });
 

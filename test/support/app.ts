@@ -31,6 +31,7 @@ export async function makeTestApp(rest: Partial<AppDeps> = {}) {
       },
       read: () => Promise.reject(new Error('no execution here')),
     },
+    logs: { readTask: refuseAll, readStep: refuseAll },
     readResult: async ({ step }) => ({ of: step }),
     execute: { start: refuseAll, waitForEnd: async () => null },
     flows: {

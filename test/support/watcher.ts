@@ -7,6 +7,7 @@ import type { Program } from '../../src/programs/program.ts';
 import { makeRegistry } from '../../src/programs/registry.ts';
 import { openDatabase, type Database } from '../../src/sql/database.ts';
 import { writeReply } from '../../src/sql/hook-replies.ts';
+import { makeComponentFinder } from '../../src/watcher/find-component.ts';
 import { makeWatcher, type Watcher, type WatcherOptions } from '../../src/watcher/watcher.ts';
 
 export interface RunningWatcher extends Watcher {
@@ -28,7 +29,10 @@ export async function startWatcher(
   const stream = new PassThrough().on('data', (line: Buffer) => {
     for (const one of line.toString().split('\n')) if (one !== '') logged.push(JSON.parse(one));
   });
-  const builtin = makeBuiltinPrograms(callOut, { writeReply: (...reply) => writeReply(db, ...reply) });
+  const builtin = makeBuiltinPrograms(callOut, {
+    writeReply: (...reply) => writeReply(db, ...reply),
+    findComponent: makeComponentFinder(db).find,
+  });
   const watcher = makeWatcher({
     url,
     registry: makeRegistry([...builtin, ...programs]),

@@ -38,6 +38,8 @@ test('has a default for everything', () => {
     grace: 30_000,
     startTimeout: 60_000,
     retention: 'never',
+    processAllow: [],
+    processEnv: {},
     metricsPort: undefined,
     logLevel: 'info',
     logFormat: 'json',

@@ -7,7 +7,8 @@ import { ignoreTypeOfEmptyBody } from '../json.ts';
 import { describeMany, requireList } from './flow-repository-schemas.ts';
 import { describe, FAILED, judgeBodyLater } from './flow-schemas.ts';
 
-type Deps = Pick<AppDeps, 'lifeCycle'>;
+type Deps = Pick<AppDeps, 'lifeCycle' | 'hooks'>;
+type Move = Deps['lifeCycle']['start'];
 
 const STATUSES = ['inactive', 'starting', 'active', 'stopping'];
 const Standings = Type.Object({ id: Type.String(), status: Type.String({ enum: STATUSES }) });
@@ -23,14 +24,20 @@ const SUMMARIES = {
   stop: 'Stop a flow; its executions go on',
 } as const;
 
-export function addLifeCycleRoutes(app: App, { lifeCycle }: Deps): void {
+export function addLifeCycleRoutes(app: App, { lifeCycle, hooks }: Deps): void {
   for (const verb of ['start', 'stop'] as const) {
-    addOne(app, verb, lifeCycle[verb]);
-    addMultiple(app, verb, lifeCycle[verb]);
+    // This process lets nobody in any more who calls after the answer.
+    const move: Move = async (caller, flow) => {
+      const standing = await lifeCycle[verb](caller, flow);
+      hooks.forget(flow);
+      return standing;
+    };
+    addOne(app, verb, move);
+    addMultiple(app, verb, move);
   }
 }
 
-function addOne(app: App, verb: 'start' | 'stop', move: Deps['lifeCycle']['start']): void {
+function addOne(app: App, verb: 'start' | 'stop', move: Move): void {
   const schema = describe(SUMMARIES[verb], { response: { 200: One, ...FAILED } });
   app.post<{ Params: { flow: string } }>(
     `/flows/:flow/${verb}`,
@@ -45,7 +52,7 @@ function addOne(app: App, verb: 'start' | 'stop', move: Deps['lifeCycle']['start
   );
 }
 
-function addMultiple(app: App, verb: 'start' | 'stop', move: Deps['lifeCycle']['start']): void {
+function addMultiple(app: App, verb: 'start' | 'stop', move: Move): void {
   const schema = describeMany(`${verb === 'start' ? 'Start' : 'Stop'} several flows`, {
     body: Ids,
     response: { 200: Many, ...FAILED },
@@ -65,7 +72,7 @@ function addMultiple(app: App, verb: 'start' | 'stop', move: Deps['lifeCycle']['
 async function answer(
   request: Parameters<typeof describeFailure>[1],
   id: unknown,
-  move: Deps['lifeCycle']['start'],
+  move: Move,
 ): Promise<object> {
   if (typeof id !== 'string')
     return { id, errors: [{ message: 'an id must be text', code: 400, error: 'BODY_INVALID' }] };

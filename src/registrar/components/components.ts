@@ -37,16 +37,27 @@ export interface Components {
   stop: (viewer: Viewer, id: string) => Promise<{ id: string; status: LifeStatus }>;
 }
 
-export function makeComponents(db: Database, onMoving: () => void): Components {
-  const edit = <Result>(viewer: Viewer, id: string, change: Change<Result>) =>
-    retryConflicts(() => nameFailure(editComponent(db, { tenant: viewer.tenant, id }, change)));
+export interface Tell {
+  /** There is something for the reconcilers. */
+  onMoving: () => Promise<void>;
+  /** Watchers should look again. */
+  onChanged: () => Promise<void>;
+}
+
+export function makeComponents(db: Database, { onMoving, onChanged }: Tell): Components {
+  const edit = async <Result>(viewer: Viewer, id: string, change: Change<Result>) => {
+    const which = { tenant: viewer.tenant, id };
+    const result = await retryConflicts(() => nameFailure(editComponent(db, which, change)));
+    await onChanged();
+    return result;
+  };
   const read = async ({ tenant }: Viewer, id: string) => {
     const [found] = await nameFailure(listComponents(db.kysely, tenant, [id]));
     return toView(requireFound(found ?? null, id));
   };
   const move = async (viewer: Viewer, id: string, to: 'starting' | 'stopping') => {
     const status = await edit(viewer, id, (stored) => planMove(requireFound(stored, id), to));
-    if (status === to) onMoving();
+    if (status === to) await onMoving();
     return { id, status };
   };
   return {
@@ -54,12 +65,8 @@ export function makeComponents(db: Database, onMoving: () => void): Components {
     read,
     async create(viewer, value) {
       const definition = readDefinition(value);
-      const { id } = definition;
-      await edit(viewer, id, (stored) => {
-        if (stored !== null) throw new UmbelError('COMPONENT_EXISTS', { component: id });
-        return { write: toWrite(definition, viewer.tenant, 'inactive'), result: undefined };
-      });
-      return read(viewer, id);
+      await edit(viewer, definition.id, (stored) => planCreation(stored, definition, viewer.tenant));
+      return read(viewer, definition.id);
     },
     async patch(viewer, id, value) {
       await edit(viewer, id, (stored) => planPatch(requireFound(stored, id), value));
@@ -76,6 +83,15 @@ export function makeComponents(db: Database, onMoving: () => void): Components {
 }
 
 type Change<Result> = Parameters<typeof editComponent<Result>>[2];
+
+function planCreation(
+  stored: Component | null,
+  definition: ComponentDefinition,
+  tenant: string,
+): ReturnType<Change<undefined>> {
+  if (stored !== null) throw new UmbelError('COMPONENT_EXISTS', { component: definition.id });
+  return { write: toWrite(definition, tenant, 'inactive'), result: undefined };
+}
 
 function planMove(component: Component, to: 'starting' | 'stopping'): ReturnType<Change<LifeStatus>> {
   const { id, status, isGlobal } = component;

@@ -15,8 +15,8 @@ export const OF_KIND = {
 const URL_FORM = {
   minLength: 1,
   maxLength: 2048,
-  pattern: '^https?://',
-  title: 'a URL that begins with http',
+  pattern: '^https?://[^?#\\s]+$',
+  title: 'an http or https URL without ? and #',
 };
 
 export const ComponentShape = closed({

@@ -4,6 +4,7 @@ import { readCatches } from '../../dag/catch.ts';
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
+import { findConditionProblems } from './conditions.ts';
 import { findHookProblems } from './hook-problems.ts';
 import { findCronProblem, findTimezoneProblem } from './cron.ts';
 import { findExpressionProblems } from './expressions.ts';
@@ -19,8 +20,8 @@ export interface Checked {
   missing: Problem[];
 }
 
-/** Ids that name something else in paths. */
-const RESERVED_FLOWS = ['bulk', 'multiple'];
+/** Ids that name something else, in paths and in lists of executions. */
+const RESERVED_FLOWS = ['bulk', 'multiple', 'adhoc'];
 
 /** Judges a flow as people write it. */
 export function checkFlow(value: unknown): Checked {
@@ -43,6 +44,7 @@ export function checkFlow(value: unknown): Checked {
       ...graph.filter(({ path }) => !missing.has(path)),
       ...expressions.filter((found) => !mayCome(found)).map(toProblem),
       ...checkInputSchema(asObject(value)['inputSchema']),
+      ...steps.flatMap((step, at) => findConditionProblems(asObject(step)['conditions'], `steps[${at}]`)),
     ],
     missing: [
       ...graph.filter(({ path }) => missing.has(path)),
@@ -75,7 +77,11 @@ function checkOptions(options: JsonObject | null, path: string): Problem[] {
     const message = `stands in options; write it into the column ${column}`;
     return column === undefined ? problem : { ...problem, message };
   });
-  return [...problems, ...findUnsupported(options, StepOptions, 'steps', path)];
+  return [
+    ...problems,
+    ...findUnsupported(options, StepOptions, 'steps', path),
+    ...findConditionProblems(options['conditions'], path),
+  ];
 }
 
 function checkInputSchema(schema: Json | undefined): Problem[] {

@@ -1,5 +1,5 @@
 // Definitions as the outside may ask for them: whole flows and single steps. Called by http/routes/ and cmd/.
-import type { Definition } from '../../sql/definitions.ts';
+import type { Definition, StoredPlan } from '../../sql/definitions.ts';
 import type { FlowVersionRow } from '../../sql/flows.ts';
 import { nameFailure, retryConflicts } from '../failure.ts';
 import type { Changes } from './changes.ts';
@@ -16,7 +16,7 @@ import {
   type WrittenStep,
 } from './flow-edits.ts';
 import { drawGraph, type FlowGraph } from './graph.ts';
-import { planDefinition, type StoredPlan } from './plan.ts';
+import { planDefinition } from './plan.ts';
 import { toFlow } from './rows.ts';
 import type { FlowDefinition } from './schema.ts';
 

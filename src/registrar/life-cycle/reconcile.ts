@@ -10,6 +10,7 @@ import {
 import type { Database } from '../../sql/database.ts';
 import { type Definition, readDefinition } from '../../sql/definitions.ts';
 import type { NewEvent } from '../../sql/emit.ts';
+import { sendHint } from '../../sql/wake.ts';
 import { isUnreachable } from '../../sql/failures.ts';
 import { readKnownPrograms } from '../../sql/known-programs.ts';
 import { listMovingFlows, type Move, moveFlowOn, type MovingFlow } from '../../sql/life-cycle.ts';
@@ -149,6 +150,8 @@ async function reconcileComponent(
   const { to, event, reason } = next;
   const events = [tellComponent(event, component, reason === null ? {} : { reason })];
   if (!(await moveComponent(deps.db, component, to, events))) return 'passed';
+  // Watchers remember how it stood.
+  sendHint(deps.db, { components: true }).catch(() => {});
   const troubles = reason === null ? [] : [{ componentId: component.id, reason }];
   deps.onMoved?.({ component: component.id, to, troubles });
   return 'moved';

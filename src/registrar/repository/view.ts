@@ -73,8 +73,10 @@ function toNode(step: StepDefinition): Node {
 
 /** All edges that there are, however the rows say them. */
 function listEdges({ steps: rows }: Definition, steps: StepDefinition[]): Edge[] {
-  const { depends } = buildGraph(rows);
-  return depends.flatMap((predecessors, at) => {
+  const { depends, gotos } = buildGraph(rows);
+  return depends.flatMap((all, at) => {
+    // Where a caught failure goes stands in the step that catches it.
+    const predecessors = all.filter((from) => !gotos[at]?.includes(from));
     const { id: target, conditions = {}, edgeIds = {} } = steps[at]!;
     return predecessors.map((from) => {
       const source = steps[from]!.id;

@@ -192,6 +192,17 @@ describe('a flow posted as a graph', () => {
     expect(await query('select 1 from ms_task_definition')).toEqual([]);
   });
 
+  it('has conditions that can be read', async () => {
+    const edges = [{ source: 'a', target: 'b', config: { condition: '$input. >' } }];
+    const { status, body } = await send('POST', '/flows', {
+      graph: { nodes: [node('a'), node('b')], edges },
+    });
+    expect({ status, paths: body.errors.map(({ path }) => path) }).toEqual({
+      status: 400,
+      paths: ['graph.nodes[1].conditions.a'],
+    });
+  });
+
   it('may not go in circles', async () => {
     const edges = [
       { source: 'a', target: 'b' },

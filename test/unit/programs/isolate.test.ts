@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeIsolate } from '../../../src/programs/isolate.ts';
 import { defineProgram, Type } from '../../../src/index.ts';
+import { LOG_LINES } from '../../../src/programs/log-limits.ts';
 import { makeRegistry } from '../../../src/programs/registry.ts';
 import { runTask, type Attempt } from '../../../src/watcher/run.ts';
 import { makeStop, type Stop } from '../../../src/watcher/stop.ts';
@@ -21,6 +22,7 @@ const MODULE = `
     for (let i = 0; i < 100; i++) log.info('line ' + i, { i });
     log.warn('odd', { f() {} });
   });
+  export const flood = make(({ log }) => { for (let i = 0; i < 1_000_000; i++) log.info('line ' + i); });
   export const beats = make(({ heartbeat }) => { heartbeat({ n: 1 }); heartbeat(); heartbeat('\\0'); });
   export const waits = make(({ delivered }) => delivered?.value ?? waitFor({ signal: 'go', timeout: '5s', default: 1 }, 2));
   export const again = make(({ checkpoint }) => checkpoint === 2 ? 'enough' : runAgainAfter('5s', (checkpoint ?? 0) + 1));
@@ -114,6 +116,14 @@ describe('an isolated program', () => {
     expect(lines[100]).toEqual(['odd', { omitted: 'fields that cannot be copied' }]);
   });
 
+  test('sends no more lines than are kept, and says how many it left out', async () => {
+    const lines: string[] = [];
+    const info = (message: string) => lines.push(message);
+    await runIsolated('flood', { attempt: { log: { debug: info, info, warn: info, error: info } } });
+    expect(lines.length).toBeLessThan(LOG_LINES);
+    expect(lines.at(-1)).toContain(`${1_000_000 - lines.length + 1} more lines were not kept`);
+  });
+
   test('is stopped even while it computes', async () => {
     const stop = makeStop();
     const outcome = runIsolated('spin', { stop });
@@ -145,7 +155,7 @@ describe('what an isolated program throws', () => {
     ['never', { name: 'NonRetryable', message: 'no' }, { retryable: false }],
     [
       'later',
-      { name: 'RetryAfter', message: 'asked to be tried again after 30s' },
+      { name: 'RateLimitError', message: 'asked to be tried again after 30s' },
       { retryable: true, after: 30_000 },
     ],
     ['text', { name: 'ProgramError', message: 'just text' }],

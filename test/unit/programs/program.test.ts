@@ -82,7 +82,7 @@ test('knows a program from a value that only looks like one', () => {
 test('names an error after its class unless told another name', () => {
   expect(
     [new ProgramError('m'), new NonRetryable('m'), new RetryAfter('3s')].map(({ name }) => name),
-  ).toEqual(['ProgramError', 'NonRetryable', 'RetryAfter']);
+  ).toEqual(['ProgramError', 'NonRetryable', 'RateLimitError']);
   expect(new NonRetryable('m', { name: 'CardDeclined', details: { code: 51 } })).toMatchObject({
     name: 'CardDeclined',
     details: { code: 51 },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject, Step } from '../../../src/dag/vocabulary.ts';
 import { makeRegister, type RegisterRequest } from '../../../src/registrar/register.ts';
-import type { StoredPlan } from '../../../src/registrar/definition/plan.ts';
+import type { StoredPlan } from '../../../src/sql/definitions.ts';
 import type { Definition } from '../../../src/sql/definitions.ts';
 import type { Registration, RegistrationAnswer } from '../../../src/sql/register.ts';
 import { bareHead, makeStep } from '../../support/steps.ts';

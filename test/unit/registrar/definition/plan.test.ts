@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../../src/dag/vocabulary.ts';
-import { planDefinition, type StoredPlan } from '../../../../src/registrar/definition/plan.ts';
+import { planDefinition } from '../../../../src/registrar/definition/plan.ts';
+import type { StoredPlan } from '../../../../src/sql/definitions.ts';
 import { bareHead, makeStep } from '../../../support/steps.ts';
 
 const head = { ...bareHead, flow: 'x', revision: '1' };
