@@ -44,13 +44,13 @@ describe.each(servers())('on $name', ({ server }) => {
   it('says what a join waits for, and which end of it', async () => {
     await query(
       `insert into ms_task_definition (task_id, task_seq, program, step_id, after, options) values
-         ('join', 1, 'A', 'a', '{}', null), ('join', 2, 'A', 'b', '{}', null), ('join', 3, 'A', 'c', '{}', null),
-         ('join', 4, 'A', 'any', '{a,b,c}', '{"join": "any"}'), ('join', 5, 'A', 'two', '{a,b,c}', '{"join": {"n": 2}}'),
-         ('join', 6, 'A', 'bad', '{a,b}', '{"edges": {"a": "failed", "b": "always"}}'),
-         ('join', 7, 'A', 'unmet', '{c}', '{"edges": {"c": "failed"}}')`,
+         ('joins', 1, 'A', 'a', '{}', null), ('joins', 2, 'A', 'b', '{}', null), ('joins', 3, 'A', 'c', '{}', null),
+         ('joins', 4, 'A', 'any', '{a,b,c}', '{"join": "any"}'), ('joins', 5, 'A', 'two', '{a,b,c}', '{"join": {"n": 2}}'),
+         ('joins', 6, 'A', 'bad', '{a,b}', '{"edges": {"a": "failed", "b": "always"}}'),
+         ('joins', 7, 'A', 'unmet', '{c}', '{"edges": {"c": "failed"}}')`,
     );
     await watch('default', '1 minute');
-    const id = await register('join');
+    const id = await register('joins');
     await set(id, 3, 3);
     const why = Object.fromEntries((await read(id)).tasks.map((task) => [task.step, task.why]));
     expect(why).toMatchObject({
