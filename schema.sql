@@ -2253,6 +2253,7 @@ CREATE OR REPLACE FUNCTION public.umbel_wire(execution text)
  LANGUAGE plpgsql
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
+ SET enable_nestloop TO 'off'
  SET enable_hashjoin TO 'on'
  SET enable_mergejoin TO 'on'
  SET jit TO 'off'

@@ -58,7 +58,7 @@ insert into ms_flow (task_id) select distinct task_id from ms_task_definition or
 -- Works out an execution's derived state from what stands in its rows: statuses and edges. The one definition of both counters, of ready, of
 -- active and of the end of an execution; only `paused` and `compensating` are words of others, which it keeps.
 create function umbel_wire(execution text) returns void language plpgsql
-set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = on set enable_mergejoin = on set jit = off
+set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_hashjoin = on set enable_mergejoin = on set jit = off
 as $$
 declare
   gated boolean;

@@ -32,8 +32,17 @@ const ALWAYS: Record<string, string> = {
     select flow, seq from book where status in (3, 9) group by flow, seq having count(*) > 1`,
   'an attempt ended twice': `
     select flow, seq, attempt from book group by flow, seq, attempt having count(*) > 1`,
-  'an edge was counted more than once': `
-    select task_flow_id, task_exec_seq, waiting_on from kr_task_stat where waiting_on < 0`,
+  'a counter is not what the edges say': `
+    select t.task_flow_id, t.task_exec_seq, t.waiting_on, e.waiting_on right_one from kr_task_stat t
+    cross join lateral (
+      select case when t.need is null then count(*) filter (where s.state = 'open')
+                  else greatest(0, t.need - count(*) filter (where s.state = 'met')) end waiting_on
+      from (
+        select case when p.task_exec_seq is null then 'met'
+                    else umbel_edge(d.kind, p.exec_status, p.reason, p.chosen, t.task_exec_seq) end state
+        from unnest(t.depends, t.edges) d(seq, kind)
+        left join kr_task_stat p on p.task_flow_id = t.task_flow_id and p.task_exec_seq = d.seq) s) e
+    where t.waiting_on <> e.waiting_on`,
   'a task moved on though a predecessor is not satisfied': `
     select t.task_flow_id, t.task_exec_seq from kr_task_stat t
     where (t.exec_status in (1, 2, 3) or t.ready) and exists (

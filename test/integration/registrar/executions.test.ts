@@ -41,6 +41,26 @@ describe.each(servers())('on $name', ({ server }) => {
       status,
     ]);
 
+  it('says what a join waits for, and which end of it', async () => {
+    await query(
+      `insert into ms_task_definition (task_id, task_seq, program, step_id, after, options) values
+         ('joins', 1, 'A', 'a', '{}', null), ('joins', 2, 'A', 'b', '{}', null), ('joins', 3, 'A', 'c', '{}', null),
+         ('joins', 4, 'A', 'any', '{a,b,c}', '{"join": "any"}'), ('joins', 5, 'A', 'two', '{a,b,c}', '{"join": {"n": 2}}'),
+         ('joins', 6, 'A', 'bad', '{a,b}', '{"edges": {"a": "failed", "b": "always"}}'),
+         ('joins', 7, 'A', 'unmet', '{c}', '{"edges": {"c": "failed"}}')`,
+    );
+    await watch('default', '1 minute');
+    const id = await register('joins');
+    await set(id, 3, 3);
+    const why = Object.fromEntries((await read(id)).tasks.map((task) => [task.step, task.why]));
+    expect(why).toMatchObject({
+      any: expect.stringMatching(/^waits for a free worker/),
+      two: 'waits for one of a (waiting), b (waiting)',
+      bad: 'waits for a (waiting) to fail, b (waiting) to end',
+      unmet: 'skipped: the steps that it comes after did not end as it takes, or were skipped',
+    });
+  });
+
   it('shows an execution with its tasks, and why each does not run', async () => {
     await watch('default', '1 minute');
     const id = await register('load', 'in');
