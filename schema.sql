@@ -37,6 +37,7 @@ CREATE TABLE kr_flow_stat (
   flow_status text NOT NULL DEFAULT 'open'::text,
   active integer NOT NULL DEFAULT 0,
   irregular boolean NOT NULL DEFAULT false,
+  fail_fast boolean NOT NULL DEFAULT false,
   place smallint,
   trigger jsonb,
   input jsonb,
@@ -56,6 +57,7 @@ CREATE TABLE kr_flow_stat (
 COMMENT ON COLUMN kr_flow_stat.flow_status IS 'open until it ends; whether an open one is pending, running or waiting is read from its tasks; set paused, aborted or open to pause, abort or resume it';
 COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: ready, held, running or waiting for something outside';
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
+COMMENT ON COLUMN kr_flow_stat.fail_fast IS 'the first failure that stays stops the other branches';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 COMMENT ON COLUMN kr_flow_stat.reply IS 'what hook.reply answered: status, headers, body, and by which task; the first one stays';
 CREATE INDEX kr_flow_stat_ad_hoc ON public.kr_flow_stat USING btree (version) WHERE ((task_id)::text = 'adhoc'::text);
@@ -1466,15 +1468,16 @@ begin
     select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers, parents, parent_seqs, timeouts)
       with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
-    select g.*, f.max_running, p.roots from given g
-    cross join lateral (select d.max_running from ms_flow d where d.task_id = g.flow and d.revision = g.revision
-      union all select null where g.revision = 0) f
+    select g.*, f.max_running, f.fail_fast, p.roots from given g
+    cross join lateral (select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision
+      union all select null, exists (select from ms_flow_version v where v.version = g.version and v.definition #> '{settings,failFast}' = 'true') where g.revision = 0) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (
-    insert into kr_flow_stat (task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active)
+    insert into kr_flow_stat (
+      task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, fail_fast)
     select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, f.parent, f.parent_seq, now() + f.timeout * interval '1 millisecond', now(), case when f.max_running is not null then 0 end,
-           f.roots
+           f.roots, f.fail_fast
     from fresh f
     order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
     on conflict (tenant, task_id, idempotency_key) where idempotency_key is not null do nothing
@@ -1965,6 +1968,7 @@ CREATE OR REPLACE FUNCTION public.umbel_wire(execution text)
 AS $function$
 declare
   gated boolean;
+  fast boolean;
   expired boolean;
   changed bigint;
   counts record;
@@ -1981,7 +1985,7 @@ begin
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
       and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
-  select f.place is not distinct from 0, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, expired
+  select f.place is not distinct from 0, f.fail_fast, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, fast, expired
     from kr_flow_stat f where f.task_flow_id = execution;
 
   -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
@@ -2017,7 +2021,7 @@ begin
       from edge where parent is not null group by parent
     ), counted as (
       select t.task_exec_seq seq, t.exec_status, t.reason, t.hold, coalesce(i.waiting_on, 0)::int waiting_on, coalesce(i.live, 1)::int live,
-             coalesce(o.releases, '{}') releases, coalesce(o.wire_on, 0)::smallint wire_on, o.taken,
+             coalesce(o.releases, '{}') releases, greatest(coalesce(o.wire_on, 0), fast::int)::smallint wire_on, o.taken,
              coalesce(i.waiting_on, 0) = 0 and exists (
                select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq and k.kind in ('retry', 'sleep')) timed
       from kr_task_stat t
@@ -2051,6 +2055,17 @@ begin
     select count(*) filter (where w.changes) into changed from wired w;
     exit when changed = 0;
   end loop;
+
+  -- A failure that nobody takes stops the others, where that is asked for: what it stopped, a resume lets go on.
+  if fast and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status = 2 and t.reason = 'failed') then
+    with stopped as (
+      update kr_task_stat t set exec_status = 9, reason = 'aborted', ready = false, hold = false, watcher_id = null, delivered = null, revision = t.revision + 1
+      where t.task_flow_id = execution and (t.exec_status in (0, 1) or t.exec_status = 2 and t.reason in ('signal', 'callback', 'sub_execution'))
+      returning t.task_exec_seq seq
+    )
+    delete from kr_wait w using stopped s where w.task_flow_id = execution and w.task_exec_seq = s.seq;
+    update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
+  end if;
 
   -- Who waits for a predecessor again does not wait for a time as well.
   delete from kr_timer k using kr_task_stat t

@@ -137,6 +137,7 @@ create table kr_flow_stat (
   flow_status     text     not null default 'open' check (flow_status in ('open', 'paused', 'success', 'failed', 'aborted', 'compensating', 'compensation_failed')),
   active          integer  not null default 0,
   irregular       boolean  not null default false,
+  fail_fast       boolean  not null default false,
   place           smallint check (place in (0, 1, 2)),
   trigger         jsonb,
   input           jsonb,
@@ -153,6 +154,7 @@ create table kr_flow_stat (
 comment on column kr_flow_stat.flow_status is 'open until it ends; whether an open one is pending, running or waiting is read from its tasks';
 comment on column kr_flow_stat.active is 'tasks that can move by themselves: ready, held, running or waiting for something outside';
 comment on column kr_flow_stat.irregular is 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
+comment on column kr_flow_stat.fail_fast is 'the first failure that stays stops the other branches';
 comment on column kr_flow_stat.place is 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
 
 create unique index kr_flow_stat_idempotency on kr_flow_stat (tenant, task_id, idempotency_key) where idempotency_key is not null;

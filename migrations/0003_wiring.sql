@@ -62,6 +62,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = on se
 as $$
 declare
   gated boolean;
+  fast boolean;
   expired boolean;
   changed bigint;
   counts record;
@@ -78,7 +79,7 @@ begin
   update kr_flow_stat f set place = 0
     where f.task_flow_id = execution and f.place = 2
       and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status in (0, 1, 2));
-  select f.place is not distinct from 0, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, expired
+  select f.place is not distinct from 0, f.fail_fast, coalesce(f.error ->> 'name' = 'DeadlineError', false) into gated, fast, expired
     from kr_flow_stat f where f.task_flow_id = execution;
 
   -- Running with no watcher behind it is not running; what a hand inserted without a reason has the operator's.
@@ -114,7 +115,7 @@ begin
       from edge where parent is not null group by parent
     ), counted as (
       select t.task_exec_seq seq, t.exec_status, t.reason, t.hold, coalesce(i.waiting_on, 0)::int waiting_on, coalesce(i.live, 1)::int live,
-             coalesce(o.releases, '{}') releases, coalesce(o.wire_on, 0)::smallint wire_on, o.taken,
+             coalesce(o.releases, '{}') releases, greatest(coalesce(o.wire_on, 0), fast::int)::smallint wire_on, o.taken,
              coalesce(i.waiting_on, 0) = 0 and exists (
                select from kr_timer k where k.task_flow_id = execution and k.task_exec_seq = t.task_exec_seq and k.kind in ('retry', 'sleep')) timed
       from kr_task_stat t
@@ -148,6 +149,17 @@ begin
     select count(*) filter (where w.changes) into changed from wired w;
     exit when changed = 0;
   end loop;
+
+  -- A failure that nobody takes stops the others, where that is asked for: what it stopped, a resume lets go on.
+  if fast and exists (select from kr_task_stat t where t.task_flow_id = execution and t.exec_status = 2 and t.reason = 'failed') then
+    with stopped as (
+      update kr_task_stat t set exec_status = 9, reason = 'aborted', ready = false, hold = false, watcher_id = null, delivered = null, revision = t.revision + 1
+      where t.task_flow_id = execution and (t.exec_status in (0, 1) or t.exec_status = 2 and t.reason in ('signal', 'callback', 'sub_execution'))
+      returning t.task_exec_seq seq
+    )
+    delete from kr_wait w using stopped s where w.task_flow_id = execution and w.task_exec_seq = s.seq;
+    update kr_flow_stat f set flow_status = 'aborted' where f.parent_flow_id = execution and f.flow_status in ('open', 'paused');
+  end if;
 
   -- Who waits for a predecessor again does not wait for a time as well.
   delete from kr_timer k using kr_task_stat t

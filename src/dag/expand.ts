@@ -6,12 +6,12 @@ import { countJoin, listWireOn, readJoin } from './join.ts';
 import { nameOf } from './names.ts';
 import { DEFAULT_POOL, type PlanTask, type Step } from './vocabulary.ts';
 
-/** The plan of a definition in which `findProblems` finds none; steps and tasks in order of seq. */
-export function expand(steps: readonly Step[]): PlanTask[] {
+/** The plan of a definition in which `findProblems` finds none; steps and tasks in order of seq. `failFast`: a failure stops the others. */
+export function expand(steps: readonly Step[], { failFast = false } = {}): PlanTask[] {
   const graph = buildGraph(steps);
   const tasks = steps.map((_, at) => planTask(steps, at, graph));
   const wireOn = listWireOn(tasks);
-  return tasks.map((task, at) => ({ ...task, wireOn: wireOn[at] ?? 0 }));
+  return tasks.map((task, at) => ({ ...task, wireOn: (failFast && wireOn[at] === 0 ? 1 : wireOn[at]) ?? 0 }));
 }
 
 function planTask(steps: readonly Step[], at: number, graph: StepGraph): Omit<PlanTask, 'wireOn'> {

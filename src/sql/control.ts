@@ -107,7 +107,7 @@ export interface RerunOptions {
 
 /**
  * Sets tasks back to Wait, ended or not; what was decided by hand for those that come after them stays. Lifts the abort of an
- * aborted execution, and keeps them held in a paused one.
+ * aborted execution, and what a failure stopped, and keeps them held in a paused one.
  */
 export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptions): Promise<void> {
   const flows = tasks.map(({ flow }) => flow);
@@ -134,7 +134,7 @@ export async function rerunTasks(tx: Tx, tasks: FoundTask[], options: RerunOptio
     from kr_flow_stat f
     where t.task_flow_id = any (${flows}) and f.task_flow_id = t.task_flow_id
       and ((t.task_flow_id, t.task_exec_seq) in (select * from target)
-        or (f.flow_status = 'aborted' and t.exec_status = 9 and t.reason = 'aborted')
+        or (f.flow_status in ('aborted', 'failed') and t.exec_status = 9 and t.reason = 'aborted')
         or ((t.task_flow_id, t.task_exec_seq) in (select * from again)
           and t.exec_status <> 0 and coalesce(t.reason, '') not in ('operator', 'not_selected')))`.execute(
     tx,

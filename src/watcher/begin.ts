@@ -7,6 +7,7 @@ import type { Ahead } from './ahead.ts';
 import { awaitsCallback, waitForCallback } from './callbacks.ts';
 import { TAKEN_AWAY } from './cancel.ts';
 import { type ChildDeps, startChild } from './children.ts';
+import { keepCheckpoint } from './fallback.ts';
 import { type Heartbeats, watchSilence } from './heartbeats.ts';
 import { begin, dequeue, disown, end, giveUp, letGo, type Holding, type Holdings } from './holdings.ts';
 import type { LogKeeper } from './log-keeper.ts';
@@ -92,7 +93,8 @@ function settle(
   const age = performance.now() - holding.began!;
   clearTimeout(holding.silence);
   deps.ahead.learn(age);
-  const { task, prepared } = holding;
+  const { prepared, checkpoint } = holding;
+  const task = checkpoint === undefined ? holding.task : { ...holding.task, checkpoint };
   const program = deps.registry.get(prepared?.program ?? '');
   const judge = (ended: RanOutcome) => judgeAttempt(ended, task, prepared, program);
   const verdict = judgeInTime(waitForCallback(outcome, holding), holding, judge);
@@ -145,7 +147,7 @@ function attemptOf(
     input,
     checkpoint: falling ? falling.checkpoint : own,
     delivered: task.delivered,
-    beat: (checkpoint) => heartbeats.beat(holding, checkpoint),
+    beat: (checkpoint) => heartbeats.beat(holding, keepCheckpoint(falling, checkpoint)),
     callback,
     attempt: task.attempt,
     // To others the fallback is another request.

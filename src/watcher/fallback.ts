@@ -35,6 +35,15 @@ export function beginFallback(error: TaskError, checkpoint: string | null): Verd
   };
 }
 
+/** What is kept of a checkpoint that the running program leaves, both as JSON text. */
+export function keepCheckpoint(
+  falling: Falling | undefined,
+  checkpoint: string | undefined,
+): string | undefined {
+  if (falling === undefined || checkpoint === undefined) return checkpoint;
+  return JSON.stringify(checkpointOf({ ...falling, checkpoint: JSON.parse(checkpoint) as Json }));
+}
+
 /** The checkpoint with which a task's fallback begins or goes on. */
 function checkpointOf(falling: Falling): Json {
   return { [KEY]: falling as unknown as Json };

@@ -22,7 +22,7 @@ export function recordOf({ task, prepared, checkpoint }: Holding, verdict: Verdi
   return { flow, seq, attempt, age, wireOn: prepared?.wireOn ?? 0, ...keep(verdict, checkpoint ?? null) };
 }
 
-/** `checkpoint`: what the program left while it ran. */
+/** `checkpoint` is what the program left with its last sign of life. */
 function keep(verdict: Verdict, checkpoint: string | null): Kept {
   switch (verdict.kind) {
     case 'finished':
@@ -46,12 +46,12 @@ function keep(verdict: Verdict, checkpoint: string | null): Kept {
 
 function keepWaiting(
   verdict: Extract<Verdict, { kind: 'retry' | 'sleep' | 'wait' }>,
-  checkpoint: string | null,
+  left: string | null,
 ): Kept {
   switch (verdict.kind) {
     case 'retry': {
       const { delay, error } = verdict;
-      return { ...NOTHING, status: 'waiting', reason: 'retry', delay, error: write(error), checkpoint };
+      return { ...NOTHING, status: 'waiting', reason: 'retry', delay, error: write(error), checkpoint: left };
     }
     case 'sleep': {
       const { delay, error } = verdict;

@@ -86,7 +86,8 @@ function rerun(execution: ModelExecution, status: string, target: number, downst
   const after = downstream ? listAfter(execution, target) : new Set<number>();
   for (const [seq, row] of execution.rows) {
     const kept = row.status === ExecStatus.wait || ['operator', 'not_selected'].includes(row.reason ?? '');
-    const lifted = status === 'aborted' && row.status === ExecStatus.ignore && row.reason === 'aborted';
+    const lifted =
+      ['aborted', 'failed'].includes(status) && row.status === ExecStatus.ignore && row.reason === 'aborted';
     if (seq !== target && !lifted && !(after.has(seq) && !kept)) continue;
     row.hold = execution.paused;
     change(execution, seq, ExecStatus.wait, null);

@@ -5,6 +5,7 @@ import {
   judgeExecution,
   listRunnable,
   type ModelTask,
+  WAITING_REASONS,
   settleDown,
   spread,
   type TaskState,
@@ -27,6 +28,7 @@ export interface ModelExecution {
   /** Of a flow with `max_running`: 0 waits for a place, 1 has one, 2 gave it back; null: no limit. */
   place: number | null;
   paused: boolean;
+  failFast: boolean;
   /** Signals sent to it, in order, and the task that each went to. */
   signals: { name: string; to: number | null }[];
 }
@@ -88,6 +90,19 @@ function dropTimers({ plan, rows }: ModelExecution): void {
   }
 }
 
+/** A failure that nobody takes stops all that runs, waits, or waits for something outside. */
+function stopOthers({ rows, books }: ModelExecution): void {
+  const failed = ({ status, reason }: TaskState) => status === ExecStatus.suspend && reason === 'failed';
+  if (![...rows.values()].some(failed)) return;
+  for (const [seq, row] of rows) {
+    const outside = row.status === ExecStatus.suspend && WAITING_REASONS.includes(row.reason ?? '');
+    if (row.status !== ExecStatus.wait && row.status !== ExecStatus.running && !outside) continue;
+    Object.assign(row, { status: ExecStatus.ignore, reason: 'aborted', hold: false, timed: false });
+    delete row.wait;
+    books.get(seq)!.watcher = null;
+  }
+}
+
 /** Lets skips spread, circles come to light (not in a paused execution: it is not judged) and places change hands. */
 export function settleAll({ executions }: Ledger): void {
   for (const execution of executions) {
@@ -97,6 +112,7 @@ export function settleAll({ executions }: Ledger): void {
         { ...row },
       ]),
     );
+    if (execution.failFast) stopOthers(execution);
     dropTimers(execution);
     execution.place = placeOf(execution);
   }

@@ -24,7 +24,7 @@ export type ModelState = ReadonlyMap<number, TaskState>;
 export type ModelStatus = 'running' | 'waiting' | 'success' | 'failed' | 'aborted';
 
 /** Reasons with which a suspended task may still go on by itself. */
-const WAITING_REASONS = ['callback', 'signal', 'sub_execution'];
+export const WAITING_REASONS = ['callback', 'signal', 'sub_execution'];
 
 /** All tasks at Wait, as registration leaves them. */
 export function startState(plan: readonly ModelTask[]): ModelState {

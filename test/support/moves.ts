@@ -55,6 +55,8 @@ export type Verb = 'pause' | 'resume' | 'abort' | 'rerun' | 'skip';
 
 export interface Script {
   graphs: Step[][];
+  /** Whether the first failure stops the other branches of the executions of `graphs`. */
+  failFast: boolean;
   /** The graph of a flow with `max_running`, of which three executions are registered. */
   limited: Step[];
   maxRunning: number;
@@ -72,6 +74,7 @@ export function randomScripts(): fc.Arbitrary<Script> {
       ),
       { minLength: 1, maxLength: 2 },
     ),
+    failFast: fc.nat(3).map((n) => n === 0),
     limited: randomGraphs(3).map(({ steps }) => steps),
     maxRunning: fc.integer({ min: 1, max: 3 }),
     watchers: fc.integer({ min: 1, max: 3 }),

@@ -30,16 +30,16 @@ export interface PlannedFlow {
 export async function planFlow(
   db: Database,
   steps: readonly Step[],
-  options: { flow?: string; maxRunning?: number } = {},
+  options: { flow?: string; maxRunning?: number; failFast?: boolean } = {},
 ): Promise<PlannedFlow> {
   const flow = options.flow ?? `flow-${randomUUID()}`;
   const { rows } = await db.pool.query<{ revision: string }>(
-    `insert into ms_flow (task_id, max_running) values ($1, $2)
-     on conflict (task_id) do update set max_running = $2 returning revision`,
-    [flow, options.maxRunning ?? null],
+    `insert into ms_flow (task_id, max_running, settings) values ($1, $2, $3)
+     on conflict (task_id) do update set max_running = $2, settings = $3 returning revision`,
+    [flow, options.maxRunning ?? null, options.failFast ? { failFast: true } : null],
   );
   const version = randomUUID();
-  const plan = expand(steps);
+  const plan = expand(steps, { failFast: options.failFast ?? false });
   await storePlan(db, { version, flow, definition: {}, tasks: plan });
   return { flow, revision: rows[0]!.revision, version, plan };
 }

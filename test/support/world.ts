@@ -53,7 +53,14 @@ export interface World {
 export async function beginWorld(db: Database, script: Script): Promise<World> {
   const executions: ModelExecution[] = [];
   for (const steps of script.graphs)
-    executions.push(await beginExecution(db, await planFlow(db, steps), null));
+    executions.push(
+      await beginExecution(
+        db,
+        await planFlow(db, steps, { failFast: script.failFast }),
+        null,
+        script.failFast,
+      ),
+    );
   const limited = await planFlow(db, script.limited, { maxRunning: script.maxRunning });
   for (let n = 0; n < 3; n++)
     executions.push(await beginExecution(db, limited, n < script.maxRunning ? 1 : 0));
@@ -66,6 +73,7 @@ async function beginExecution(
   db: Database,
   planned: PlannedFlow,
   place: number | null,
+  failFast = false,
 ): Promise<ModelExecution> {
   return {
     id: await registerOne(db, planned),
@@ -75,6 +83,7 @@ async function beginExecution(
     books: new Map(planned.plan.map(({ execSeq }) => [execSeq, blank()])),
     place,
     paused: false,
+    failFast,
     signals: [],
   };
 }

@@ -16,6 +16,7 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'deadline',
   'onFailure',
   'defaults',
+  'failFast',
   'defaults.priority',
   'defaults.pool',
   'defaults.retry',

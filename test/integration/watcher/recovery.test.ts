@@ -265,3 +265,63 @@ describe('fallback', () => {
     expect(runs.at(-1)).toMatchObject({ params: {} });
   });
 });
+
+describe('failFast', () => {
+  test('the first failure that stays stops what runs and what waits; a resume does the rest', async () => {
+    let stopped: unknown;
+    script = {
+      long: ({ signal }) =>
+        new Promise((_, reject) =>
+          signal.addEventListener('abort', () => reject((stopped = signal.reason as Error))),
+        ),
+      bad: fail('Broken'),
+    };
+    const steps = {
+      long: {},
+      later: { after: ['long'] },
+      bad: {},
+      after: { after: ['bad'] },
+    };
+    const { id, status, error, stands } = await play(steps, null, { failFast: true });
+    expect([status, error, stands]).toMatchObject([
+      'failed',
+      { name: 'Broken' },
+      { long: 'aborted', later: 'aborted', bad: 'failed', after: 'aborted' },
+    ]);
+    await until(
+      () => Promise.resolve(stopped),
+      (reason) => reason !== undefined,
+    );
+    expect(stopped).toMatchObject({ name: 'CancelledError' });
+    script = {};
+    await base.db.pool.query(`update kr_flow_stat set flow_status = 'open' where task_flow_id = $1`, [id]);
+    const again = await endOf(id);
+    expect([again.status, [...new Set(Object.values(again.stands))]]).toEqual(['success', ['finish']]);
+  });
+
+  test('takes no notice of failures that are retried, caught, allowed or handled', async () => {
+    let tries = 0;
+    script = {
+      retried: () => {
+        tries += 1;
+        return tries === 1 ? fail()() : 'done';
+      },
+      caught: fail(),
+      allowed: fail(),
+      handled: fail(),
+    };
+    const { status } = await play(
+      {
+        retried: { retry: { limit: 1, delay: 1 } },
+        caught: { catch: [{ continue: true }] },
+        allowed: { allowFail: true },
+        handled: {},
+        handler: { after: ['handled'], edges: { handled: 'failed' } },
+        last: { after: ['retried', 'caught', 'allowed', 'handler'] },
+      },
+      null,
+      { failFast: true },
+    );
+    expect([status, ran().at(-1)]).toEqual(['success', 'last']);
+  });
+});

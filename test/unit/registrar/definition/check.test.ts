@@ -97,13 +97,12 @@ describe('a step', () => {
   });
 
   test('is told what this version does not run', () => {
-    expect(sayStep({ concurrency: [], map: { over: '$x' } })).toEqual([
-      'steps[0].concurrency: is not supported by this version; leave it out',
+    expect(sayStep({ compensate: { program: 'x' }, map: { over: '$x' } })).toEqual([
+      'steps[0].compensate: is not supported by this version; leave it out',
       'steps[0].map: is not supported by this version; leave it out',
     ]);
-    expect(say({ ...good, failFast: true, defaults: { timeout: { attempt: 1, total: 2 } } })).toEqual([
-      'failFast: is not supported by this version; leave it out',
-      'defaults.timeout.total: is not supported by this version; leave it out',
+    expect(say({ ...good, concurrency: [] })).toEqual([
+      'concurrency: is not supported by this version; leave it out',
     ]);
   });
 
@@ -127,7 +126,9 @@ test('a reference to a step that is not there yet is told apart from what can ne
 describe('rows', () => {
   test('are held against the same rules where they hold JSON', () => {
     const steps = [
-      makeStep({ options: { retry: { limit: -1 }, concurrency: [], tiemout: 3, program: 'x', after: [] } }),
+      makeStep({
+        options: { retry: { limit: -1 }, map: { over: 'x' }, tiemout: 3, program: 'x', after: [] },
+      }),
     ];
     expect(checkStored(steps, { defaults: { pol: 'x' }, steps: [] })).toEqual([
       { path: 'defaults.pol', message: 'is not known (did you mean "pool"?)' },
@@ -136,7 +137,7 @@ describe('rows', () => {
       { path: 'steps[0].tiemout', message: 'is not known (did you mean "timeout"?)' },
       { path: 'steps[0].program', message: 'stands in options; write it into the column program' },
       { path: 'steps[0].after', message: 'stands in options; write it into the column after' },
-      { path: 'steps[0].concurrency', message: expect.stringContaining('not supported') },
+      { path: 'steps[0].map', message: expect.stringContaining('not supported') },
     ]);
   });
 

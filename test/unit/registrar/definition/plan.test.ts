@@ -16,7 +16,7 @@ test("a step's own word beats the flow's, whole", () => {
   expect(tasks.map(({ options }) => options)).toEqual([
     { retry: 3, timeout: { attempt: '3s' } },
     { retry: 0, timeout: { attempt: '3s' } },
-    { retry: 3, timeout: 0, allowFail: true },
+    { retry: 3, timeout: { attempt: 0 }, allowFail: true },
   ]);
 });
 
@@ -31,7 +31,7 @@ test('options and settings make another version, a null makes none', () => {
 });
 
 test('what cannot run gives its problems', () => {
-  expect(plan([{ concurrency: [] }])).toEqual([
-    { path: 'steps[0].concurrency', message: 'is not supported by this version; leave it out' },
+  expect(plan([{ map: { over: '$x' } }])).toEqual([
+    { path: 'steps[0].map', message: 'is not supported by this version; leave it out' },
   ]);
 });
