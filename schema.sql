@@ -49,6 +49,7 @@ CREATE TABLE kr_flow_stat (
   deadline_ts timestamp with time zone,
   registered_ts timestamp with time zone NOT NULL DEFAULT now(),
   finished_ts timestamp with time zone,
+  announce smallint,
   reply jsonb,
   CONSTRAINT kr_flow_stat_pkey PRIMARY KEY (task_flow_id),
   CONSTRAINT kr_flow_stat_flow_status_check CHECK ((flow_status = ANY (ARRAY['open'::text, 'paused'::text, 'success'::text, 'failed'::text, 'aborted'::text, 'compensating'::text, 'compensation_failed'::text]))),
@@ -59,6 +60,7 @@ COMMENT ON COLUMN kr_flow_stat.active IS 'tasks that can move by themselves: rea
 COMMENT ON COLUMN kr_flow_stat.irregular IS 'a task failed or a hand was at work: its end is judged by looking at all its tasks';
 COMMENT ON COLUMN kr_flow_stat.fail_fast IS 'the first failure that stays stops the other branches';
 COMMENT ON COLUMN kr_flow_stat.place IS 'of a flow with max_running: 0 waits for a place, 1 has one, 2 gave it back; null: no limit';
+COMMENT ON COLUMN kr_flow_stat.announce IS 'what it tells of itself: 1 failures, 2 all; null: nothing, which costs nothing';
 COMMENT ON COLUMN kr_flow_stat.reply IS 'what hook.reply answered: status, headers, body, and by which task; the first one stays';
 CREATE INDEX kr_flow_stat_ad_hoc ON public.kr_flow_stat USING btree (version) WHERE ((task_id)::text = 'adhoc'::text);
 CREATE INDEX kr_flow_stat_newest ON public.kr_flow_stat USING btree (registered_ts, task_flow_id);
@@ -72,7 +74,10 @@ CREATE TRIGGER umbel_deadline_set AFTER INSERT ON public.kr_flow_stat FOR EACH R
 CREATE TRIGGER umbel_executions_gone AFTER DELETE ON public.kr_flow_stat REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_executions_truncated AFTER TRUNCATE ON public.kr_flow_stat FOR EACH STATEMENT EXECUTE FUNCTION umbel_executions_gone();
 CREATE TRIGGER umbel_failed AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status = 'failed'::text) AND (old.flow_status <> 'failed'::text) AND (new.version IS NOT NULL) AND ((new.trigger ->> 'kind'::text) IS DISTINCT FROM 'failure'::text))) EXECUTE FUNCTION umbel_failed();
+CREATE TRIGGER umbel_hand_announce BEFORE INSERT ON public.kr_flow_stat FOR EACH ROW WHEN (((new.version IS NULL) AND (new.announce IS NULL))) EXECUTE FUNCTION umbel_hand_announce();
 CREATE TRIGGER umbel_hand_status AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.flow_status <> old.flow_status) AND ((new.flow_status = ANY (ARRAY['paused'::text, 'aborted'::text])) OR ((new.flow_status = 'open'::text) AND (old.flow_status = ANY (ARRAY['paused'::text, 'failed'::text, 'aborted'::text])))))) EXECUTE FUNCTION umbel_hand_status();
+CREATE TRIGGER umbel_tell_ended AFTER UPDATE OF flow_status ON public.kr_flow_stat FOR EACH ROW WHEN (((new.announce IS NOT NULL) AND (new.flow_status <> old.flow_status) AND ((new.announce = 2) OR (new.flow_status <> 'success'::text)) AND (new.flow_status = ANY (ARRAY['success'::text, 'failed'::text, 'aborted'::text, 'compensation_failed'::text])))) EXECUTE FUNCTION umbel_tell_ended();
+CREATE TRIGGER umbel_tell_registered AFTER INSERT ON public.kr_flow_stat FOR EACH ROW WHEN (((new.announce = 2) AND ((new.trigger ->> 'kind'::text) IS DISTINCT FROM 'event'::text))) EXECUTE FUNCTION umbel_tell_registered();
 
 CREATE TABLE kr_hook_rate (
   task_id character varying(256) COLLATE "C" NOT NULL,
@@ -294,17 +299,57 @@ COMMENT ON COLUMN ms_component.settings IS 'of its kind: the address of an http 
 COMMENT ON COLUMN ms_component.status IS 'of a global one, which is started and stopped by hand; others live and die with their flows';
 CREATE INDEX ms_component_moving ON public.ms_component USING btree (status_ts) WHERE (status = ANY (ARRAY['starting'::text, 'stopping'::text]));
 
+CREATE TABLE ms_delivery (
+  delivery_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  subscription_id character varying(256) COLLATE "C" NOT NULL,
+  event_id bigint NOT NULL,
+  event jsonb NOT NULL,
+  status text NOT NULL DEFAULT 'pending'::text,
+  attempts integer NOT NULL DEFAULT 0,
+  due_ts timestamp with time zone NOT NULL DEFAULT now(),
+  answer integer,
+  error text,
+  created_ts timestamp with time zone NOT NULL DEFAULT now(),
+  settled_ts timestamp with time zone,
+  CONSTRAINT ms_delivery_pkey PRIMARY KEY (delivery_id),
+  CONSTRAINT ms_delivery_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'delivered'::text, 'dead'::text]))),
+  CONSTRAINT ms_delivery_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES ms_subscription(subscription_id) ON DELETE CASCADE
+) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+COMMENT ON COLUMN ms_delivery.status IS 'dead: given up after too many attempts';
+COMMENT ON COLUMN ms_delivery.due_ts IS 'when it is sent next; while it is under way, when another process may take it over';
+CREATE INDEX ms_delivery_due ON public.ms_delivery USING btree (due_ts) WHERE (status = 'pending'::text);
+CREATE INDEX ms_delivery_of ON public.ms_delivery USING btree (subscription_id, delivery_id);
+
 CREATE TABLE ms_event (
-  event_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  event_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   name character varying(256) NOT NULL,
-  service character varying(256) NOT NULL DEFAULT 'umbel'::character varying,
+  service character varying(256),
   tenant text NOT NULL DEFAULT 'local'::text,
   payload jsonb NOT NULL,
   created_ts timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT ms_event_pkey PRIMARY KEY (event_id)
-);
-COMMENT ON COLUMN ms_event.xid IS 'its transaction: an event may be read once no older transaction is open, or later commits with smaller ids would be passed over';
+) WITH (autovacuum_vacuum_scale_factor=0.05, autovacuum_vacuum_cost_delay=0);
+COMMENT ON COLUMN ms_event.xid IS 'its transaction: numbers are taken before a commit and seen after it, so consumers remember which transactions they have seen';
+COMMENT ON COLUMN ms_event.service IS 'who it comes from; null: this installation, under its SERVICE_NAME';
+CREATE INDEX ms_event_xid ON public.ms_event USING btree (xid);
+
+CREATE TABLE ms_event_cursor (
+  consumer character varying(256) NOT NULL,
+  seen pg_snapshot NOT NULL,
+  floor_id bigint NOT NULL,
+  upto pg_snapshot,
+  after_id bigint,
+  holder uuid,
+  lease_until timestamp with time zone,
+  failures integer NOT NULL DEFAULT 0,
+  error text,
+  updated_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_event_cursor_pkey PRIMARY KEY (consumer)
+) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
+COMMENT ON COLUMN ms_event_cursor.floor_id IS 'the largest id handled of what is visible in seen: what was begun later has a larger one';
+COMMENT ON COLUMN ms_event_cursor.holder IS 'the process that reads for it, until lease_until';
+COMMENT ON COLUMN ms_event_cursor.failures IS 'how often it failed since it last went on; error is the last one';
 
 CREATE TABLE ms_flow (
   task_id character varying(256) COLLATE "C" NOT NULL,
@@ -316,6 +361,7 @@ CREATE TABLE ms_flow (
   created_ts timestamp with time zone NOT NULL DEFAULT now(),
   updated_ts timestamp with time zone NOT NULL DEFAULT now(),
   settings jsonb,
+  announce smallint NOT NULL DEFAULT 0,
   type character varying(256),
   cron character varying(256),
   timezone character varying(256),
@@ -330,10 +376,12 @@ CREATE TABLE ms_flow (
 COMMENT ON COLUMN ms_flow.max_running IS 'executions at once; null: no limit';
 COMMENT ON COLUMN ms_flow.revision IS 'bumped by every change of the definition, whoever makes it';
 COMMENT ON COLUMN ms_flow.settings IS 'defaults, deadline and the like, as in the flow''s YAML; null: nothing';
+COMMENT ON COLUMN ms_flow.announce IS 'what its executions tell: 0 nothing, 1 failures, 2 all; follows from its status, its settings and subscriptions';
 COMMENT ON COLUMN ms_flow.owners IS '[{id, type}]; empty: its tenant';
 COMMENT ON COLUMN ms_flow.status IS 'inactive, starting, active, stopping; changed by start and stop, never by hand';
 COMMENT ON COLUMN ms_flow.status_ts IS 'since when it stands there: a transitional status that is too old is reconciled';
 CREATE INDEX ms_flow_moving ON public.ms_flow USING btree (status_ts) WHERE (status = ANY (ARRAY['starting'::text, 'stopping'::text]));
+CREATE TRIGGER umbel_flow_announce BEFORE INSERT OR UPDATE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_announce();
 CREATE TRIGGER umbel_flow_changed BEFORE UPDATE ON public.ms_flow FOR EACH ROW WHEN (((new.revision = old.revision) AND (new.settings IS DISTINCT FROM old.settings))) EXECUTE FUNCTION umbel_flow_changed();
 CREATE TRIGGER umbel_flow_gone AFTER DELETE ON public.ms_flow FOR EACH ROW EXECUTE FUNCTION umbel_flow_gone();
 CREATE TRIGGER umbel_flow_status AFTER UPDATE OF status, cron, timezone ON public.ms_flow FOR EACH ROW WHEN ((((new.status IS DISTINCT FROM old.status) OR ((new.cron)::text IS DISTINCT FROM (old.cron)::text)) OR ((new.timezone)::text IS DISTINCT FROM (old.timezone)::text))) EXECUTE FUNCTION umbel_flow_status();
@@ -408,6 +456,29 @@ CREATE TABLE ms_snapshot (
   updated_ts timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT ms_snapshot_pkey PRIMARY KEY (task_id, step)
 );
+
+CREATE TABLE ms_subscription (
+  subscription_id character varying(256) COLLATE "C" NOT NULL,
+  tenant text NOT NULL DEFAULT 'local'::text,
+  names text[] NOT NULL,
+  task_id character varying(256) COLLATE "C",
+  url text NOT NULL,
+  secrets text[] NOT NULL,
+  announce smallint GENERATED ALWAYS AS (
+CASE
+    WHEN (umbel_event_matches('flow.executed'::text, names) OR umbel_event_matches('execution.finished'::text, names)) THEN 2
+    WHEN (umbel_event_matches('execution.failed'::text, names) OR umbel_event_matches('execution.aborted'::text, names)) THEN 1
+    ELSE 0
+END) STORED,
+  created_ts timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT ms_subscription_pkey PRIMARY KEY (subscription_id),
+  CONSTRAINT ms_subscription_names_check CHECK ((cardinality(names) > 0)),
+  CONSTRAINT ms_subscription_secrets_check CHECK ((cardinality(secrets) > 0))
+);
+COMMENT ON COLUMN ms_subscription.task_id IS 'the flow of which events are sent; null: of all';
+COMMENT ON COLUMN ms_subscription.secrets IS 'names of the secrets that sign; several while one replaces another';
+COMMENT ON COLUMN ms_subscription.announce IS 'what executions must tell of themselves for its sake: 0 nothing, 1 failures, 2 all';
+CREATE TRIGGER umbel_subscribed AFTER INSERT OR DELETE OR UPDATE ON public.ms_subscription FOR EACH STATEMENT EXECUTE FUNCTION umbel_subscribed();
 
 CREATE TABLE ms_task_definition (
   task_id character varying(256) NOT NULL,
@@ -657,6 +728,16 @@ begin
   end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_announce(flow jsonb)
+ RETURNS smallint
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select greatest(
+    case when flow ->> 'status' <> 'inactive' or flow -> 'settings' @> '{"announce": true}' then 2 else 0 end,
+    (select max(s.announce) from ms_subscription s where s.tenant = flow ->> 'tenant' and (s.task_id is null or s.task_id = flow ->> 'task_id')))::smallint
+$function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_beat_v1(of_token text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -859,6 +940,29 @@ begin
   return cardinality(woken_flows);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_deliver_v1(ids bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET enable_seqscan TO 'on'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  made int;
+begin
+  insert into ms_delivery (subscription_id, event_id, event)
+    select s.subscription_id, e.event_id, jsonb_build_object('id', e.event_id::text,
+        'headers', jsonb_build_object('name', e.name, 'createdAt', umbel_iso(e.created_ts), 'serviceName', e.service), 'payload', e.payload)
+    from unnest(ids) with ordinality u(id, ordinal)
+    cross join lateral (select k.* from ms_event k where k.event_id = u.id) e
+    join ms_subscription s on s.tenant = e.tenant and umbel_event_matches(e.name, s.names)
+      and (s.task_id is null or s.task_id = umbel_event_flow(e.payload))
+    order by u.ordinal;
+  get diagnostics made = row_count;
+  return made;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_edge(kind text, exec_status numeric, reason text, chosen numeric[], child numeric)
  RETURNS text
  LANGUAGE sql
@@ -882,7 +986,32 @@ CREATE OR REPLACE FUNCTION public.umbel_emit_v1(names text[], tenants text[], pa
  LANGUAGE sql
 AS $function$
   insert into ms_event (name, tenant, payload) select e.name, e.tenant, e.payload
-  from unnest(names, tenants, payloads) with ordinality e(name, tenant, payload, ordinal) order by e.ordinal
+  from unnest(names, tenants, payloads) with ordinality e(name, tenant, payload, ordinal) order by e.ordinal;
+  select pg_notify('umbel', '{"events": ""}') where cardinality(names) > 0
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_event_flow(payload jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select coalesce(case jsonb_typeof(payload -> 'flow') when 'string' then payload ->> 'flow' when 'object' then payload -> 'flow' ->> 'id' end, payload ->> 'id')
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_event_matches(name text, patterns text[])
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select exists (select from unnest(patterns) p where name like replace(replace(p, '_', '\_'), '*', '%'))
+$function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_event_unread(event_id bigint, xid xid8, c ms_event_cursor)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select not pg_visible_in_snapshot(xid, c.seen) and (event_id > c.floor_id or xid < pg_snapshot_xmax(c.seen))
 $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_executions_gone()
@@ -1026,6 +1155,15 @@ begin
   end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_flow_announce()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.announce := umbel_announce(to_jsonb(new));
+  return new;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_flow_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1072,6 +1210,15 @@ begin
       on conflict (task_id) do update set status = excluded.status where h.status <> excluded.status;
   end if;
   return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_hand_announce()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.announce := (select nullif(f.announce, 0) from ms_flow f where f.task_id = new.task_id);
+  return new;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_hand_delete()
@@ -1236,6 +1383,14 @@ AS $function$
   order by 1, 2
 $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_iso(at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$
+  select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+$function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_limit_inserted()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1332,6 +1487,27 @@ CREATE OR REPLACE FUNCTION public.umbel_prunable(flow_status text, finished_ts t
 AS $function$
   select finished_ts < ended_before and flow_status in ('success', 'failed', 'aborted') and place is distinct from 1::smallint
 $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_prune_events_v1(created_before timestamp with time zone, after bigint, most integer, OUT events integer, OUT next bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  with old as materialized (
+    select e.event_id, e.xid from (select k.* from ms_event k where k.event_id > after order by k.event_id limit most) e
+    where e.created_ts < created_before
+  ), gone as (
+    delete from ms_event e using old o where e.event_id = o.event_id
+      and not exists (select from ms_event_cursor c where umbel_event_unread(o.event_id, o.xid, c))
+    returning 1
+  )
+  select (select count(*) from gone), (select max(o.event_id) from old o having count(*) = most) into events, next;
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_prune_fires_v1(flows text[], kept integer)
  RETURNS void
@@ -1450,6 +1626,61 @@ AS $function$
     group by 1, 2, 3
 $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_read_events_v1(seen pg_snapshot, floor_id bigint, upto pg_snapshot, after_id bigint, patterns text[], most integer)
+ RETURNS TABLE(event_id bigint, xid xid8, name text, service text, tenant text, payload jsonb, created text, upto_now text)
+ LANGUAGE plpgsql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  limits constant pg_snapshot := coalesce(umbel_read_events_v1.upto, pg_current_snapshot());
+begin
+  return query
+    with found as (
+      (select e.* from pg_snapshot_xip(seen) x(xid)
+         cross join lateral (select k.* from ms_event k where k.xid = x.xid) e
+         where e.event_id <= umbel_read_events_v1.floor_id and e.event_id > coalesce(umbel_read_events_v1.after_id, 0)
+           and pg_visible_in_snapshot(e.xid, limits)
+         order by e.event_id limit most)
+      union all
+      (select e.* from ms_event e
+         where e.event_id > greatest(umbel_read_events_v1.floor_id, umbel_read_events_v1.after_id)
+           and not pg_visible_in_snapshot(e.xid, seen) and pg_visible_in_snapshot(e.xid, limits)
+         order by e.event_id limit most)
+    ), next as (
+      select f.*, patterns is null or umbel_event_matches(f.name, patterns) wanted from found f order by f.event_id limit most
+    )
+    select n.event_id, n.xid, case when n.wanted then n.name::text end, case when n.wanted then n.service::text end,
+           case when n.wanted then n.tenant end, case when n.wanted then n.payload end,
+           case when n.wanted then umbel_iso(n.created_ts) end, coalesce(umbel_read_events_v1.upto, (select umbel_remember(limits)))::text
+    from next n order by n.event_id;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_rebase_events_v1()
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+  newest constant xid8 := pg_snapshot_xmax(pg_current_snapshot());
+begin
+  if not exists (select from ms_event_cursor c where pg_snapshot_xmax(c.seen) > newest or pg_snapshot_xmax(c.upto) > newest)
+     and coalesce((select e.xid < newest from ms_event e order by e.xid desc limit 1), true) then
+    return false;
+  end if;
+  lock table ms_event, ms_event_cursor in exclusive mode;
+  update ms_event_cursor c set seen = '3:3:', upto = null, after_id = null, holder = null, floor_id = coalesce(
+    (select min(e.event_id) - 1 from ms_event e where umbel_event_unread(e.event_id, e.xid, c) or e.event_id > greatest(c.floor_id, c.after_id)),
+    c.floor_id);
+  update ms_event e set xid = '3' where e.xid >= newest;
+  return true;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_register_v1(ids text[], flows text[], revisions bigint[], versions uuid[], tenants text[], inputs jsonb[], overrides jsonb[], priorities numeric[], keys text[], triggers jsonb[], parents text[], parent_seqs numeric[], timeouts double precision[])
  RETURNS TABLE(ordinal integer, outcome text, task_flow_id character varying)
  LANGUAGE plpgsql
@@ -1468,16 +1699,18 @@ begin
     select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers, parents, parent_seqs, timeouts)
       with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
-    select g.*, f.max_running, f.fail_fast, p.roots from given g
-    cross join lateral (select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision
-      union all select null, exists (select from ms_flow_version v where v.version = g.version and v.definition #> '{settings,failFast}' = 'true') where g.revision = 0) f
+    select g.*, f.max_running, f.fail_fast, f.announce, p.roots from given g
+    cross join lateral (
+      select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast, d.announce from ms_flow d where d.task_id = g.flow and d.revision = g.revision
+      union all
+      select null, v.definition #> '{settings,failFast}' is not distinct from 'true', false from ms_flow_version v where g.revision = 0 and v.version = g.version) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (
     insert into kr_flow_stat (
-      task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, fail_fast)
+      task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, fail_fast, announce)
     select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, f.parent, f.parent_seq, now() + f.timeout * interval '1 millisecond', now(), case when f.max_running is not null then 0 end,
-           f.roots, f.fail_fast
+           f.roots, f.fail_fast, nullif(f.announce, 0)
     from fresh f
     order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
     on conflict (tenant, task_id, idempotency_key) where idempotency_key is not null do nothing
@@ -1508,6 +1741,18 @@ begin
     perform umbel_admit_v1(limited);
   end if;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_remember(s pg_snapshot)
+ RETURNS pg_snapshot
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select format('%s:%s:%s', pg_snapshot_xmin(s), pg_current_xact_id(), (
+    select string_agg(x.xid::text, ',' order by x.xid) from (
+      select k.xid::text::bigint xid from pg_snapshot_xip(s) k(xid)
+      union all
+      select generate_series(pg_snapshot_xmax(s)::text::bigint, pg_current_xact_id()::text::bigint - 1)) x))::pg_snapshot
+$function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_rescue_v1(lost_limit integer)
  RETURNS TABLE(watcher_id integer, task_flow_id character varying, task_exec_seq numeric, exec_status numeric)
@@ -1684,6 +1929,16 @@ AS $function$
   select coalesce(sum(u.n), 0)::int from unnest(buckets, starts) u(bucket, n) where u.bucket >= now_bucket - 100
 $function$;
 
+CREATE OR REPLACE FUNCTION public.umbel_subscribed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  lock table ms_flow in share row exclusive mode;
+  update ms_flow f set announce = umbel_announce(to_jsonb(f)) where f.announce <> umbel_announce(to_jsonb(f));
+  return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.umbel_take_v1(watcher integer, serves text, want integer, claim bigint, mine text[], held integer[], flows text[], seqs numeric[], limits jsonb[], looks boolean, after text, peek integer)
  RETURNS TABLE(kind smallint, task_flow_id character varying, task_exec_seq numeric, task_id character varying, task_seq numeric, task_priority numeric, attempt integer, parameters text, version uuid, input jsonb, depends numeric[], retried integer, checkpoint jsonb, delivered jsonb, tenant text, limits_of jsonb)
  LANGUAGE plpgsql
@@ -1853,6 +2108,42 @@ begin
             order by k.pool, k.task_priority, k.task_flow_id, k.task_exec_seq desc limit peek) t
       join kr_flow_stat f on f.task_flow_id = t.task_flow_id;
   end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_tell_ended()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  failure jsonb;
+begin
+  if new.flow_status in ('failed', 'compensation_failed') then
+    select jsonb_build_object('step', coalesce(p.step, t.task_seq::text), 'name', t.error -> 'name', 'message', t.error -> 'message') into failure
+      from kr_task_stat t left join ms_plan p on p.version = t.version and p.task_exec_seq = t.task_exec_seq
+      where t.task_flow_id = new.task_flow_id and t.exec_status = 2 and t.reason = 'failed' order by t.task_exec_seq limit 1;
+    failure := coalesce(new.error, failure);
+  end if;
+  insert into ms_event (name, tenant, payload) values (
+    case new.flow_status when 'success' then 'execution.finished' when 'aborted' then 'execution.aborted' else 'execution.failed' end,
+    new.tenant, jsonb_build_object(
+      'id', new.task_flow_id, 'flow', new.task_id, 'version', new.version, 'status', new.flow_status, 'error', failure,
+      'trigger', new.trigger - 'request', 'parent', new.parent_flow_id,
+      'registeredAt', umbel_iso(new.registered_ts), 'finishedAt', umbel_iso(coalesce(new.finished_ts, now()))));
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.umbel_tell_registered()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into ms_event (name, tenant, payload) values ('flow.executed', new.tenant, jsonb_build_object(
+    'flow', new.task_id, 'executionId', new.task_flow_id, 'version', new.version, 'trigger', new.trigger - 'request',
+    'parent', new.parent_flow_id, 'registeredAt', umbel_iso(new.registered_ts)));
+  return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.umbel_time_out_v1(flows text[], seqs numeric[])

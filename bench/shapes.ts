@@ -3,6 +3,7 @@ import type { Shape } from './shape.ts';
 import { bulk } from './shapes/bulk.ts';
 import { chain } from './shapes/chain.ts';
 import { dense } from './shapes/dense.ts';
+import { events } from './shapes/events.ts';
 import { fan } from './shapes/fan.ts';
 import { flat } from './shapes/flat.ts';
 import { growth } from './shapes/growth.ts';
@@ -37,5 +38,6 @@ export const SHAPES: Shape[] = [
   many,
   schedules,
   realWork,
+  events,
   idle,
 ];

@@ -28,6 +28,8 @@ export const ENTRIES: readonly Entry[] = [
     names: ['pause', 'abort', 'resume', 'signal', 'rerun', 'skip', 'why'],
     load: async () => (await import('./control.ts')).controlCommands(),
   },
+  one('subscriptions', async () => (await import('./subscriptions.ts')).subscriptionsCommand()),
+  one('events', async () => (await import('./events.ts')).eventsCommand()),
   one('logs', async () => (await import('./logs.ts')).logsCommand()),
   one('flows', async () => (await import('./flows.ts')).flowsCommand()),
   one('programs', async () => (await import('./programs.ts')).programsCommand()),

@@ -27,6 +27,8 @@ export function registerCommand(): Command {
     'outboundAllow',
     'startTimeout',
     'pollInterval',
+    'eventRetention',
+    'serviceName',
   ]);
 }
 

@@ -1,6 +1,7 @@
 // The register server of a process, and what it counts. Called by up.ts and register.ts.
 import type { Settings } from '../src/config.ts';
 import { isLoopback } from '../src/config-read.ts';
+import { makeSubscriptions } from '../src/events/subscriptions.ts';
 import { makeApp } from '../src/http/app.ts';
 import { serve, stopServing } from '../src/http/serve.ts';
 import type { Metrics } from '../src/metrics/metrics.ts';
@@ -9,6 +10,7 @@ import { makeRegistrar } from '../src/registrar/registrar.ts';
 import { makeHinter } from '../src/sql/hinter.ts';
 import { makeSchedules } from '../src/triggers/schedules.ts';
 import type { Watcher } from '../src/watcher/watcher.ts';
+import { makeEventing } from './eventing.ts';
 import { makeOwnReconciler } from './reconciling.ts';
 import { startHooks } from './hooks.ts';
 import type { Base } from './service.ts';
@@ -27,18 +29,16 @@ export async function startRegisterServer(
   wakeOwn: Watcher['hint'] = () => {},
 ): Promise<RegisterServer> {
   const { settings, db, log } = base;
-  const hinter = makeHinter(db, log);
-  const wake = (pool: string, priority: number) => {
-    wakeOwn(pool, priority);
-    hinter.hint(pool, priority);
-  };
   const reconciler = makeOwnReconciler(base);
-  const registrar = makeRegistrar({ db, wake, onMoving: reconciler.wake });
+  const registrar = makeRegistrar({ db, wake: makeWake(base, wakeOwn), onMoving: reconciler.wake });
   const register = countRegistrations(metrics.registry, registrar.register);
   const hooks = startHooks(base, { ...registrar, register }, metrics);
+  const eventing = makeEventing(base, register);
   let address = '';
   const app = await makeApp({
     ...registrar,
+    events: eventing.hub,
+    subscriptions: makeSubscriptions(db),
     schedules: makeSchedules(db),
     register,
     hooks,
@@ -50,6 +50,7 @@ export async function startRegisterServer(
   });
   address = await serve(app, settings);
   reconciler.start();
+  await eventing.start();
   return {
     address,
     hear: hooks.hear,
@@ -57,7 +58,16 @@ export async function startRegisterServer(
       await stopServing(app);
       await hooks.stop();
       await reconciler.stop();
+      await eventing.stop();
     },
+  };
+}
+
+function makeWake({ db, log }: Base, wakeOwn: Watcher['hint']): Watcher['hint'] {
+  const hinter = makeHinter(db, log);
+  return (pool, priority) => {
+    wakeOwn(pool, priority);
+    hinter.hint(pool, priority);
   };
 }
 

@@ -1,7 +1,8 @@
 // The table of settings as flags of a command, and their values once the command runs.
 import type { Command } from 'commander';
 import { readSettings } from '../src/config-read.ts';
-import { SETTINGS, type Setting, type SettingName, type Settings } from '../src/config.ts';
+import { SETTINGS, type SettingName, type Settings } from '../src/config.ts';
+import type { Setting } from '../src/setting.ts';
 
 /** What every command that touches the database takes. */
 const COMMON = ['databaseUrl', 'dataDir', 'logLevel', 'logFormat'] as const satisfies SettingName[];

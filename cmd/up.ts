@@ -34,6 +34,8 @@ export function upCommand(): Command {
     'grace',
     'startTimeout',
     'retention',
+    'eventRetention',
+    'serviceName',
   ]);
 }
 

@@ -18,16 +18,18 @@ begin
     select * from unnest(ids, flows, revisions, versions, tenants, inputs, overrides, priorities, keys, triggers, parents, parent_seqs, timeouts)
       with ordinality as u(id, flow, revision, version, tenant, input, override, priority, key, trigger, parent, parent_seq, timeout, ordinal)
   ), fresh as (
-    select g.*, f.max_running, f.fail_fast, p.roots from given g
-    cross join lateral (select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast from ms_flow d where d.task_id = g.flow and d.revision = g.revision
-      union all select null, exists (select from ms_flow_version v where v.version = g.version and v.definition #> '{settings,failFast}' = 'true') where g.revision = 0) f
+    select g.*, f.max_running, f.fail_fast, f.announce, p.roots from given g
+    cross join lateral (
+      select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast, d.announce from ms_flow d where d.task_id = g.flow and d.revision = g.revision
+      union all
+      select null, v.definition #> '{settings,failFast}' is not distinct from 'true', false from ms_flow_version v where g.revision = 0 and v.version = g.version) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (
     insert into kr_flow_stat (
-      task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, fail_fast)
+      task_flow_id, task_id, tenant, version, trigger, input, idempotency_key, parent_flow_id, parent_exec_seq, deadline_ts, registered_ts, place, active, fail_fast, announce)
     select f.id, f.flow, f.tenant, f.version, f.trigger, f.input, f.key, f.parent, f.parent_seq, now() + f.timeout * interval '1 millisecond', now(), case when f.max_running is not null then 0 end,
-           f.roots, f.fail_fast
+           f.roots, f.fail_fast, nullif(f.announce, 0)
     from fresh f
     order by f.key, f.ordinal -- batches that share keys wait for each other instead of locking each other out
     on conflict (tenant, task_id, idempotency_key) where idempotency_key is not null do nothing

@@ -2,7 +2,8 @@
 // Called by cmd/ at the start of each command.
 import { isIPv4 } from 'node:net';
 import path from 'node:path';
-import { SETTINGS, type GivenSettings, type Setting, type SettingName, type Settings } from './config.ts';
+import { SETTINGS, type GivenSettings, type SettingName, type Settings } from './config.ts';
+import type { Setting } from './setting.ts';
 import { UmbelError } from './errors.ts';
 import { findSecretIn } from './secrets.ts';
 

@@ -11,31 +11,10 @@ import {
   onOff,
   postgresUrl,
   text,
-  type Kind,
 } from './setting-kinds.ts';
+import { EVENT_SETTINGS } from './config-events.ts';
 import type { FindSecret } from './secrets.ts';
-
-export interface Setting<T = unknown> {
-  kind: Kind<T>;
-  /** Environment variable; empty counts as not set. */
-  env: string;
-  /** The flag as commander takes it, or null when a setting may not stand on a command line. */
-  flag: string | null;
-  /** The value when neither flag nor environment has one. */
-  default: T;
-  /** What the default is, when the value alone does not say it. */
-  defaultText?: string;
-  description: string;
-  secret?: true;
-}
-
-/** A setting that always has a value. */
-const setting = <T>(kind: Kind<T>, rest: Omit<Setting<T>, 'kind'>): Setting<T> => ({ kind, ...rest });
-/** A setting that may stay unset, or whose default is worked out from others. */
-const optional = <T>(
-  kind: Kind<T>,
-  rest: Omit<Setting<T | undefined>, 'kind' | 'default'>,
-): Setting<T | undefined> => ({ kind, default: undefined, ...rest });
+import { optional, type Setting, setting } from './setting.ts';
 
 /** Keys are the camel-case form of the flags, as commander makes it. */
 export const SETTINGS = {
@@ -175,6 +154,7 @@ export const SETTINGS = {
     defaultText: '`never`',
     description: 'Executions that ended longer ago are deleted by the watchers.',
   }),
+  ...EVENT_SETTINGS,
   metricsPort: optional(integer(0, 65_535), {
     env: 'METRICS_PORT',
     flag: '--metrics-port <number>',

@@ -2,6 +2,7 @@
 // Everybody throws `UmbelError`; http/ maps it to an answer, cmd/ to one line and an exit code.
 import type { Problem } from './dag/vocabulary.ts';
 import { entry, type Entry } from './error-entry.ts';
+import { EVENT_ERRORS } from './event-errors.ts';
 import { HOOK_ERRORS } from './hook-errors.ts';
 import { TASK_ERRORS } from './task-errors.ts';
 import { SERVICE_ERRORS } from './service-errors.ts';
@@ -119,6 +120,7 @@ export const ERRORS = {
     503,
     (d: { waiting: number }) => `${d.waiting} requests wait for the database already; try again in a moment.`,
   ),
+  ...EVENT_ERRORS,
   ...HOOK_ERRORS,
   ...TASK_ERRORS,
   CONFLICT: entry(409, (d: { reason: string }) => d.reason),

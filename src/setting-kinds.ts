@@ -95,6 +95,14 @@ export const httpUrl: Kind<string> = {
   parse: (value) => parseUrl(value, ['http:', 'https:'])?.text.replace(/\/+$/, ''),
 };
 
+/** Of a message broker; several servers are one address that stands for them. */
+export function brokerUrl(...protocols: string[]): Kind<string> {
+  return {
+    allowed: `${protocols.join(' or ')}//USER:PASSWORD@HOST:PORT`,
+    parse: (value) => parseUrl(value, protocols)?.text,
+  };
+}
+
 function parseUrl(value: string, protocols: string[]): { text: string } | undefined {
   if (!URL.canParse(value)) return undefined;
   const url = new URL(value);

@@ -6,6 +6,8 @@ import type { Registrar } from '../registrar/registrar.ts';
 import type { Hooks } from '../triggers/hooks.ts';
 import type { Schedules } from '../triggers/schedules.ts';
 import { UmbelError } from '../errors.ts';
+import type { Hub } from '../events/hub.ts';
+import type { Subscriptions } from '../events/subscriptions.ts';
 import { makeErrorHandler } from './errors.ts';
 import { setHeaders } from './headers.ts';
 import { readJsonBodies } from './json.ts';
@@ -26,7 +28,17 @@ export interface HttpLog {
   error: (details: object, message: string) => void;
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answers for as long as the client listens, so the time it takes says nothing. */
+    isStream?: boolean;
+  }
+}
+
 export interface AppDeps extends Registrar {
+  /** Gives events to those who listen. Default: nothing happens. */
+  events?: Hub;
+  subscriptions?: Subscriptions;
   hooks: Hooks;
   schedules: Schedules;
   log: HttpLog;
@@ -81,6 +93,7 @@ export async function makeApp(deps: AppDeps): Promise<App> {
 
 function watchRequests(app: App, { log, observeRequest }: AppDeps): void {
   app.addHook('onResponse', (request, reply, done) => {
+    if (request.routeOptions.config.isStream) return done();
     const { elapsedTime } = reply;
     observeRequest?.(request.method, request.routeOptions.url ?? 'none', reply.statusCode, elapsedTime);
     if (elapsedTime > SLOW_MS)

@@ -13,6 +13,8 @@ export type Permission =
   | 'executions.control'
   | 'flows.read'
   | 'flows.write'
+  | 'events.read'
+  | 'events.write'
   | 'flows.control'
   | 'flows.bulk'
   | 'components.read'
@@ -92,6 +94,12 @@ export const PERMISSIONS: Readonly<Record<string, Permission>> = {
   'POST /executions/:id/tasks/:step/rerun': 'executions.control',
   'POST /executions/:id/tasks/:step/skip': 'executions.control',
   'POST /executions/rerun': 'executions.control',
+  'GET /events': 'events.read',
+  'GET /subscriptions': 'events.read',
+  'POST /subscriptions': 'events.write',
+  'DELETE /subscriptions/:subscription': 'events.write',
+  'GET /subscriptions/:subscription/deliveries': 'events.read',
+  'POST /subscriptions/:subscription/deliveries/:delivery/retry': 'events.write',
 };
 
 declare module 'fastify' {

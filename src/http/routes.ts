@@ -6,6 +6,7 @@ import { addCallbackRoutes } from './routes/callbacks.ts';
 import { addControlRoutes } from './routes/control.ts';
 import { addDocs } from './routes/docs.ts';
 import { addEchoRoutes } from './routes/echo.ts';
+import { addEventRoutes } from './routes/events.ts';
 import { addExecuteRoutes } from './routes/execute.ts';
 import { addExecutionRoutes } from './routes/executions.ts';
 import { addFlowRepositoryRoutes } from './routes/flow-repository.ts';
@@ -16,6 +17,7 @@ import { addLogRoutes } from './routes/logs.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addRegisterRoute } from './routes/register.ts';
 import { addScheduleRoutes } from './routes/schedule.ts';
+import { addSubscriptionRoutes } from './routes/subscriptions.ts';
 
 export async function addRoutes(app: App, deps: AppDeps): Promise<void> {
   await addDocs(app);
@@ -31,6 +33,8 @@ export async function addRoutes(app: App, deps: AppDeps): Promise<void> {
   addLogRoutes(app, deps);
   addControlRoutes(app, deps);
   addCallbackRoutes(app, deps);
+  addEventRoutes(app, deps);
+  addSubscriptionRoutes(app, deps);
   addHealthRoutes(app, deps);
   addMetricsRoute(app, deps);
   addEchoRoutes(app);

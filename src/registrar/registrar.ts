@@ -4,7 +4,7 @@ import { readDefinition, readDefinitions, storePlan } from '../sql/definitions.t
 import { listExecutions, readExecution } from '../sql/executions.ts';
 import { readEnds, readTrigger } from '../sql/ends.ts';
 import { editFlow, listVersions } from '../sql/flows.ts';
-import { sendHint } from '../sql/wake.ts';
+import { type Hint, sendHint } from '../sql/wake.ts';
 import { registerSurely } from '../sql/register-surely.ts';
 import { readTaskResult } from '../sql/results.ts';
 import { makeRerunMany, type RerunMany } from './bulk.ts';
@@ -55,10 +55,11 @@ function makeOwnRegister(db: Database, wake: RegisterDeps['wake']): Register {
 }
 
 export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): Registrar {
+  // Only hints: whoever misses one looks by itself.
+  const tell = (hint: Hint) => sendHint(db, hint).catch(() => {});
   const onMoving = () => {
     wakeOwn?.();
-    // Only a hint: reconcilers look by themselves.
-    sendHint(db, { moving: true }).catch(() => {});
+    return tell({ moving: true });
   };
   const register = makeOwnRegister(db, wake);
   return {
@@ -77,9 +78,7 @@ export function makeRegistrar({ db, wake, onMoving: wakeOwn }: RegistrarDeps): R
     logs: makeLogReader(db),
     flowRepository: makeFlowRepository(db),
     lifeCycle: makeLifeCycle(db, onMoving),
-    components: makeComponents(db, onMoving, () => {
-      sendHint(db, { components: true }).catch(() => {});
-    }),
+    components: makeComponents(db, { onMoving, onChanged: () => tell({ components: true }) }),
     control: makeControl(db),
     callbacks: makeCallbacks(db),
     rerunMany: makeRerunMany(db),

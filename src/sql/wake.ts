@@ -5,8 +5,9 @@ import type { Database } from './database.ts';
 
 /**
  * Something became ready in a pool (with the most urgent priority of it), executions of a flow wait for a place, schedules began,
- * changed or went on, a flow or a component starts or stops, or components changed. On the channel of webhooks: the hook of a flow
- * opened, closed or changed, or an execution answered its caller.
+ * changed or went on, a flow or a component starts or stops, components changed, or there are new events (of a consumer: somebody
+ * gave it up, or put it elsewhere; else empty). On the channel of webhooks: the hook of a flow opened, closed or changed, or an
+ * execution answered its caller.
  */
 export type Hint =
   | { pool: string; priority: number }
@@ -14,6 +15,7 @@ export type Hint =
   | { schedules: true }
   | { moving: true }
   | { components: true }
+  | { events: string }
   | { hook: string }
   | { reply: string };
 

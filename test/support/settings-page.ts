@@ -1,5 +1,6 @@
 // One row of docs/configuration.md as the table of settings has it; the page is held against it.
-import { SETTINGS, type Setting, type SettingName } from '../../src/config.ts';
+import { SETTINGS, type SettingName } from '../../src/config.ts';
+import type { Setting } from '../../src/setting.ts';
 import { formatDuration } from '../../src/dag/duration.ts';
 
 /** `| setting | flag | default | allowed | meaning |` */

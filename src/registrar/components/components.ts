@@ -37,12 +37,18 @@ export interface Components {
   stop: (viewer: Viewer, id: string) => Promise<{ id: string; status: LifeStatus }>;
 }
 
-/** `onChanged` is told that watchers should look again. */
-export function makeComponents(db: Database, onMoving: () => void, onChanged: () => void): Components {
+export interface Tell {
+  /** There is something for the reconcilers. */
+  onMoving: () => Promise<void>;
+  /** Watchers should look again. */
+  onChanged: () => Promise<void>;
+}
+
+export function makeComponents(db: Database, { onMoving, onChanged }: Tell): Components {
   const edit = async <Result>(viewer: Viewer, id: string, change: Change<Result>) => {
     const which = { tenant: viewer.tenant, id };
     const result = await retryConflicts(() => nameFailure(editComponent(db, which, change)));
-    onChanged();
+    await onChanged();
     return result;
   };
   const read = async ({ tenant }: Viewer, id: string) => {
@@ -51,7 +57,7 @@ export function makeComponents(db: Database, onMoving: () => void, onChanged: ()
   };
   const move = async (viewer: Viewer, id: string, to: 'starting' | 'stopping') => {
     const status = await edit(viewer, id, (stored) => planMove(requireFound(stored, id), to));
-    if (status === to) onMoving();
+    if (status === to) await onMoving();
     return { id, status };
   };
   return {

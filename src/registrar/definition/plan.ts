@@ -27,11 +27,13 @@ export function planDefinition(definition: Plannable, options: PlanOptions = {})
   const told = settingsOfExecutions(settings);
   const content = { flow, steps: steps as unknown as Json, ...(told === null ? {} : { settings: told }) };
   const defaults = applyRetries(asObject(settings?.['defaults']), options);
-  const all = expand(
+  const shape = { failFast: settings?.['failFast'] === true };
+  const expanded = expand(
     steps.map((step) => applyDefaults(step, defaults)),
-    { failFast: settings?.['failFast'] === true },
+    shape,
   );
-  const tasks = selectTasks(all, options).map((task) => limitTask(task, options));
+  const selected = selectTasks(expanded, options);
+  const tasks = selected.map((task) => limitTask(task, options));
   const plain = { version: hashVersion(content), flow, definition: content, tasks };
   const execute = JSON.parse(JSON.stringify(options)) as JsonObject;
   if (Object.keys(execute).length === 0) return plain;

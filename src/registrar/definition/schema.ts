@@ -149,6 +149,7 @@ const FLOW_SETTINGS = {
   failFast: optional(Type.Boolean(), 'the first failure stops the other branches'),
   deadline: optional(Duration, 'of a whole execution'),
   inputSchema: optional(Params, 'a JSON Schema that the input must fit'),
+  announce: optional(Type.Boolean(), 'its executions tell events, whether it is active or not'),
   onFailure: optional(nameText(), 'the flow to start when an execution fails'),
   flowSettings: optional(flowSettings(Duration), 'of its webhook or schedule'),
 };

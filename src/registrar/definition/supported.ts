@@ -8,6 +8,7 @@ const SUPPORTED: ReadonlySet<string> = new Set([
   'name',
   'description',
   'maxRunning',
+  'announce',
   'inputSchema',
   'type',
   'cron',

@@ -28,7 +28,7 @@ export interface LifeCycle {
 }
 
 /** `onMoving` is told that there is something for the reconcilers. */
-export function makeLifeCycle(db: Database, onMoving: () => void): LifeCycle {
+export function makeLifeCycle(db: Database, onMoving: () => void | Promise<void>): LifeCycle {
   return {
     start: (viewer, id) => moveOwn(db, viewer, id, onMoving, START),
     stop: (viewer, id) => moveOwn(db, viewer, id, onMoving, STOP),
@@ -48,7 +48,7 @@ async function moveOwn(
   db: Database,
   viewer: Viewer,
   flow: string,
-  onMoving: () => void,
+  onMoving: () => void | Promise<void>,
   verb: Verb,
 ): Promise<Standing> {
   let status: LifeStatus = verb.to;
@@ -71,7 +71,7 @@ async function moveOwn(
       };
     });
   await retryConflicts(() => nameFailure(move()));
-  if (status === verb.to) onMoving();
+  if (status === verb.to) await onMoving();
   return { id: flow, status };
 }
 
