@@ -203,7 +203,8 @@ async function readTasks(db: Db, id: string): Promise<TaskRow[]> {
       t.need, t.waiting_on "waitingOn", t.ready, t.hold, t.pool in (${livePools}) served,
       exists (select from kr_watcher w where w.lease_until > now() and w.pool = t.pool and coalesce(p.program, d.program) = any (w.programs)) known,
       case when t.ready then row_number() over (partition by t.ready, t.pool, t.task_priority order by t.task_exec_seq desc)::int - 1 end behind,
-      (select w.token from kr_wait w where w.task_flow_id = t.task_flow_id and w.task_exec_seq = t.task_exec_seq and w.kind = 'callback') "callbackToken",
+      (select w.token from kr_wait w where w.task_flow_id = t.task_flow_id and w.task_exec_seq = t.task_exec_seq and w.kind = 'callback'
+        and t.exec_status in (0, 1, 2)) "callbackToken",
       t.registered_ts "registeredAt", t.started_ts "startedAt", t.finished_ts "finishedAt", t.suspended_ts "suspendedAt"
     from kr_task_stat t
     left join ms_plan p on p.version = t.version and p.task_exec_seq = t.task_exec_seq

@@ -33,7 +33,7 @@ describe('a method that a path does not take', () => {
     ['GET', '/register/example', 'POST'],
     ['DELETE', '/register/a/b%20c', 'POST'],
     ['OPTIONS', '/register/example', 'POST'],
-    ['PUT', '/executions', 'GET, HEAD, POST'],
+    ['DELETE', '/executions', 'GET, HEAD, POST'],
     ['PROPFIND', '/executions/some-id', 'GET, HEAD'],
     ['PUT', '/echo', 'GET, HEAD, POST'],
   ])('answers 405 and says what it takes: %s %s', async (method, url, allow) => {

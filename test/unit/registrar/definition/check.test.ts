@@ -97,7 +97,7 @@ describe('a step', () => {
   });
 
   test('is told what this version does not run', () => {
-    expect(sayStep({ compensate: { program: 'x' }, map: { over: '$x' } })).toEqual([
+    expect(sayStep({ compensate: { program: 'empty' }, map: { over: '$input' } })).toEqual([
       'steps[0].compensate: is not supported by this version; leave it out',
       'steps[0].map: is not supported by this version; leave it out',
     ]);
@@ -127,7 +127,7 @@ describe('rows', () => {
   test('are held against the same rules where they hold JSON', () => {
     const steps = [
       makeStep({
-        options: { retry: { limit: -1 }, map: { over: 'x' }, tiemout: 3, program: 'x', after: [] },
+        options: { retry: { limit: -1 }, compensate: { program: 'x' }, tiemout: 3, program: 'x', after: [] },
       }),
     ];
     expect(checkStored(steps, { defaults: { pol: 'x' }, steps: [] })).toEqual([
@@ -137,7 +137,7 @@ describe('rows', () => {
       { path: 'steps[0].tiemout', message: 'is not known (did you mean "timeout"?)' },
       { path: 'steps[0].program', message: 'stands in options; write it into the column program' },
       { path: 'steps[0].after', message: 'stands in options; write it into the column after' },
-      { path: 'steps[0].map', message: expect.stringContaining('not supported') },
+      { path: 'steps[0].compensate', message: expect.stringContaining('not supported') },
     ]);
   });
 

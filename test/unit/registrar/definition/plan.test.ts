@@ -10,7 +10,7 @@ const plan = (options: (JsonObject | null)[], settings: JsonObject | null = null
   return planDefinition({ ...head, steps, settings }) as StoredPlan;
 };
 
-test("a step's own word beats the flow's, whole", () => {
+test("a step's own word beats the flow's, limit by limit", () => {
   const defaults = { retry: 3, timeout: { attempt: '3s' } };
   const { tasks } = plan([null, { retry: 0 }, { timeout: 0, allowFail: true }], { defaults });
   expect(tasks.map(({ options }) => options)).toEqual([
@@ -31,7 +31,7 @@ test('options and settings make another version, a null makes none', () => {
 });
 
 test('what cannot run gives its problems', () => {
-  expect(plan([{ map: { over: '$x' } }])).toEqual([
-    { path: 'steps[0].map', message: 'is not supported by this version; leave it out' },
+  expect(plan([{ compensate: { program: 'empty' } }])).toEqual([
+    { path: 'steps[0].compensate', message: 'is not supported by this version; leave it out' },
   ]);
 });

@@ -35,7 +35,7 @@ test('points at every problem', () => {
     '    params: { a.b: { c: .inf } }',
     '  - program: empty',
     '    after: [load, lode]',
-    '    map: { over: x }',
+    '    compensate: { program: empty }',
   ].join('\n');
   expect(say(text)).toEqual([
     '2:1 maxRuning: is not known (did you mean "maxRunning"?)',
@@ -43,7 +43,7 @@ test('points at every problem', () => {
     '7:22 steps[0].params.a.b.c: must be a finite number, not Infinity',
     '8:5 steps[1].id: is required',
     expect.stringMatching(/^9:19 steps\[1\]\.after\[1\]: no step is called "lode"/),
-    '10:5 steps[1].map: is not supported by this version; leave it out',
+    '10:5 steps[1].compensate: is not supported by this version; leave it out',
   ]);
 });
 
@@ -161,7 +161,7 @@ describe('docs/flow.schema.json', () => {
     expect(validator.Check({ id: 'x', steps: [{ ...step, retry: 3, timeout: { attempt: '3s' } }] })).toBe(
       true,
     );
-    expect(validator.Check({ id: 'x', steps: [{ ...step, map: { over: 'x' } }] })).toBe(false);
-    expect(validator.Check({ id: 'x', concurrency: [], steps: [step] })).toBe(false);
+    expect(validator.Check({ id: 'x', steps: [{ ...step, compensate: step }] })).toBe(false);
+    expect(validator.Check({ id: 'x', steps: [{ ...step, timeout: { total: '3s' } }] })).toBe(true);
   });
 });
