@@ -22,7 +22,7 @@ begin
     cross join lateral (
       select d.max_running, d.settings -> 'failFast' is not distinct from 'true' fail_fast, d.announce from ms_flow d where d.task_id = g.flow and d.revision = g.revision
       union all
-      select null, v.definition #> '{settings,failFast}' is not distinct from 'true', false from ms_flow_version v where g.revision = 0 and v.version = g.version) f
+      select null, v.definition #> '{settings,failFast}' is not distinct from 'true', 0::smallint from ms_flow_version v where g.revision = 0 and v.version = g.version) f
     cross join lateral (select count(*) roots from ms_plan q where q.version = g.version and q.waiting_on = 0 and q.selected) p
     where p.roots > 0
   ), execution as (

@@ -18,7 +18,7 @@ import { drain, stopRunning } from './drain.ts';
 import { countQueued, countUnrecorded, forget, makeHoldings, type Holdings } from './holdings.ts';
 import { makeLogKeeper } from './log-keeper.ts';
 import { makeHeartbeats } from './heartbeats.ts';
-import { makeLoop } from './loop.ts';
+import { type Loop, makeLoop } from './loop.ts';
 import { join, makeMembership, type Membership } from './membership.ts';
 import { makeClaimPosition } from './position.ts';
 import { makePrepare } from './prepare.ts';
@@ -86,6 +86,12 @@ const LOST_LIMIT = 3;
 /** Milliseconds that a watcher that stops waits for the lines that programs logged. */
 const LOG_PATIENCE = 5_000;
 
+/** For what was hinted at while nobody listened, limited tasks included. */
+function lookAround(loop: Loop): void {
+  loop.limit();
+  loop.wake();
+}
+
 function admit(db: Database, flow: string, log: Logger): void {
   admitExecutions(db, [flow]).catch((error: unknown) => log.debug({ err: error }, 'admission put off'));
 }
@@ -115,7 +121,7 @@ export function makeWatcher(options: WatcherOptions): Watcher {
     look: () => lookAt(parts, options.workers),
     async start() {
       await join(membership);
-      deaf = keepListening(options.url, hear, () => loop.wake(), log);
+      deaf = keepListening(options.url, hear, () => lookAround(loop), log);
       running = loop.run();
       timekeeper.start();
       uncancellable = watchForCancels({ db, holdings, membership, onDropped: () => loop.wake(), log });

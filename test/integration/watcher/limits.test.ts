@@ -237,7 +237,7 @@ describe('concurrency of a step', () => {
     const busy = defineProgram({
       name: 'busy',
       description: '',
-      run: () => new Promise<void>((resolve) => setTimeout(resolve, 3)),
+      run: () => new Promise<void>((resolve) => setTimeout(resolve, 20)),
     });
     await define('busy', [{ id: 's', program: 'busy' }]);
     await define('f', [{ id: 's', program: 'meter', concurrency: [{ key: '"k"', limit: 5 }] }]);
