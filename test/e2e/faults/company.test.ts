@@ -100,5 +100,5 @@ async function copyRelease(version: string): Promise<string> {
   const manifest = JSON.parse(await readFile(path.join(from, 'package.json'), 'utf8')) as object;
   await writeFile(path.join(to, 'package.json'), JSON.stringify({ ...manifest, version }));
   await symlink(path.join(from, 'node_modules'), path.join(to, 'node_modules'));
-  return path.join(to, 'cmd', 'umbel.ts');
+  return path.join(to, 'cmd', 'umbel.js');
 }
