@@ -367,7 +367,7 @@ begin
   delete from kr_wait w using gone g where w.task_flow_id = g.task_flow_id and w.task_exec_seq = g.task_exec_seq;
   delete from kr_limit l using gone g where l.task_flow_id = g.task_flow_id and l.task_exec_seq = g.task_exec_seq;
   update kr_task_stat t set waiting_on = null, revision = t.revision + 1
-    from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.waiting_on is null) e
+    from (select distinct g.task_flow_id from gone g where g.exec_status <> 3 or g.wire_on = 2 or g.chosen is not null or g.waiting_on is null) e
     cross join lateral (select k.task_exec_seq from kr_task_stat k where k.task_flow_id = e.task_flow_id order by k.task_exec_seq limit 1) k
     where t.task_flow_id = e.task_flow_id and t.task_exec_seq = k.task_exec_seq;
   with ended as (

@@ -9,10 +9,17 @@ import type { Json, Problem, Step } from './vocabulary.ts';
 
 /** One problem for each edge, count or goto that names what is not there. */
 export function findJoinProblems(steps: readonly Step[]): Problem[] {
-  if (!steps.some(({ options }) => options?.['join'] ?? options?.['edges'] ?? options?.['catch'])) return [];
+  if (
+    !steps.some(
+      ({ options }) =>
+        options?.['join'] ?? options?.['edges'] ?? options?.['catch'] ?? options?.['conditions'],
+    )
+  )
+    return [];
   const predecessors = listPredecessors(steps);
   return steps.flatMap((step, at) => [
     ...findEdgeProblems(step, predecessors[at]!, `steps[${at}]`),
+    ...findConditionProblems(step, predecessors[at]!, `steps[${at}]`),
     ...findNeedProblems(step, predecessors[at]!, `steps[${at}].join`),
     ...findCatchProblems(step, `steps[${at}]`),
     ...findGotoProblems(steps, at),
@@ -40,6 +47,27 @@ function findEdgeProblems({ options }: Step, predecessors: ReadonlySet<string>, 
       path: `${path}.edges.${name}`,
       message: `the step does not wait for ${JSON.stringify(name)}${advice}`,
     };
+  });
+}
+
+/** A condition stands on an edge that a success takes. */
+function findConditionProblems(
+  { options }: Step,
+  predecessors: ReadonlySet<string>,
+  path: string,
+): Problem[] {
+  const kinds = asObject(options?.['edges']);
+  return Object.keys(asObject(options?.['conditions'])).flatMap((name) => {
+    const place = `${path}.conditions.${name}`;
+    const quoted = JSON.stringify(name);
+    if (!predecessors.has(name)) {
+      const advice = didYouMean(name, predecessors) || '; name one of the steps in its after';
+      return [{ path: place, message: `the step does not wait for ${quoted}${advice}` }];
+    }
+    const kind = kinds[name] ?? (options?.['join'] === 'allDone' ? 'always' : 'succeeded');
+    if (kind === 'succeeded') return [];
+    const message = `the edge from ${quoted} asks for ${JSON.stringify(kind)}, so a condition cannot decide it; make it "succeeded" in edges`;
+    return [{ path: place, message }];
   });
 }
 

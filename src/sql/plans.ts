@@ -1,4 +1,5 @@
 // What a watcher needs to know of a task beyond its row: which program, which step, what it says.
+import type { EdgeKind } from '../dag/edges.ts';
 import type { JsonObject } from '../dag/vocabulary.ts';
 import type { Database } from './database.ts';
 
@@ -12,6 +13,8 @@ export interface PlannedTask {
   params: JsonObject | null;
   /** Exec seqs of the predecessors. */
   depends: string[];
+  /** Which end of each of them counts; null: success. */
+  edges: EdgeKind[] | null;
   /** Whose ends are more than an arrival: 1 a failure, 2 any. */
   wireOn: number;
 }
@@ -20,7 +23,7 @@ export interface PlannedTask {
 export async function readPlans(db: Database, versions: string[]): Promise<Map<string, PlannedTask[]>> {
   const { rows } = await db.pool.query<PlannedTask & { version: string }>({
     name: 'readPlans',
-    text: `select version, task_exec_seq seq, step, program, options, depends, wire_on "wireOn",
+    text: `select version, task_exec_seq seq, step, program, options, depends, edges, wire_on "wireOn",
              case when position('\${{' in parameters::text) > 0 then parameters end params
            from ms_plan where version = any ($1) order by version, task_exec_seq`,
     values: [versions],

@@ -73,6 +73,7 @@ export function asFallback(known: Known, task: Claimed): Known {
       ...known.data,
       when: undefined,
       select: undefined,
+      choice: undefined,
       params: hasTemplate(params) ? params : null,
     },
     falling,

@@ -6,6 +6,7 @@ import type { Claimed } from '../sql/advance.ts';
 import type { Database } from '../sql/database.ts';
 import { readPlans, type PlannedTask } from '../sql/plans.ts';
 import type { KnownCatch } from './catching.ts';
+import { listChoices } from './choosing.ts';
 import type { Falling } from './fallback.ts';
 import { readTaskData, type TaskData } from './task-data.ts';
 
@@ -48,8 +49,9 @@ export async function loadPlans(db: Database, plans: KnownPlans, tasks: Claimed[
 function know(planTasks: PlannedTask[]): KnownPlan {
   const seqs = new Map(planTasks.map(({ step, options, seq }) => [outputNameOf(step, options), seq]));
   const steps = new Map(planTasks.map(({ step, seq }) => [step, seq]));
+  const choices = listChoices(planTasks);
   const tasks = planTasks.map(({ seq, step, program, options, params, depends, wireOn }) => {
-    const data = readTaskData({ options, params }, seqs);
+    const data = readTaskData({ options, params }, seqs, choices.get(seq));
     const catches = knowCatches(options, steps);
     return [seq, { step, program, options, data, depends, wireOn, catches }] as const;
   });

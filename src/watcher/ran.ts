@@ -10,9 +10,10 @@ import type { Redact } from './redact.ts';
 import { refuse } from './refuse.ts';
 import { RESULT_LIMIT, writeJson } from './result.ts';
 
-/** How the attempt itself ended; after a failure, with what the step's expressions saw. A result comes also as the JSON text that was checked, so that it is written once. */
+/** How the attempt itself ended; after a failure, with what the step's expressions saw. A result comes also as the JSON text that was checked, so that it is written once;
+ * with `chosen`, only these dependants (exec seqs) go on. */
 export type RanOutcome =
-  | { kind: 'finished'; result: Json; text: string }
+  | { kind: 'finished'; result: Json; text: string; chosen?: string[] }
   | ({ kind: 'failed'; error: TaskError; scope?: Scope | undefined } & Retriable)
   | Extract<Outcome, { kind: 'sleep' | 'wait' | 'skipped' }>;
 

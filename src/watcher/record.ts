@@ -26,7 +26,7 @@ export function recordOf({ task, prepared, checkpoint }: Holding, verdict: Verdi
 function keep(verdict: Verdict, checkpoint: string | null): Kept {
   switch (verdict.kind) {
     case 'finished':
-      return { ...NOTHING, status: 'finished', result: verdict.text };
+      return { ...NOTHING, status: 'finished', result: verdict.text, chosen: verdict.chosen ?? null };
     case 'skipped':
       return { ...NOTHING, status: 'ignored', reason: 'skipped' };
     case 'failed':

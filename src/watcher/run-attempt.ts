@@ -1,4 +1,5 @@
-// Runs an attempt, its expressions worked out first: input, condition and parameters before the program, `select` after it. An attempt
+// Runs an attempt, its expressions worked out first: input, condition and parameters before the program, `select` and the
+// conditions of edges after it. An attempt
 // without expressions goes straight to run.ts. Called by begin.ts.
 import { isDeepStrictEqual } from 'node:util';
 import type { Json, JsonObject } from '../dag/vocabulary.ts';
@@ -7,6 +8,7 @@ import { ExpressionError } from '../expressions/expression-error.ts';
 import type { Scope } from '../expressions/scope.ts';
 import { fillTemplate } from '../expressions/template.ts';
 import type { Registry } from '../programs/registry.ts';
+import { choose } from './choosing.ts';
 import { makeRedact } from './redact.ts';
 import { RESULT_LIMIT, writeJson } from './result.ts';
 import type { RanOutcome, StartOutcome } from './ran.ts';
@@ -57,7 +59,9 @@ async function runWithData(
       select: data.selects ? makeSelect(step, scope) : undefined,
     };
     const outcome = await runTask(registry, ready, limits, stop);
-    return outcome.kind === 'failed' ? { ...outcome, scope } : outcome;
+    if (outcome.kind === 'failed') return { ...outcome, scope };
+    if (outcome.kind !== 'finished' || !data.selects || step.choice === undefined) return outcome;
+    return { ...outcome, chosen: await choose(step.choice, outcome.result, scope) };
   } catch (thrown) {
     return { kind: 'failed', error: describeError(thrown, redact), retryable: true, scope };
   }

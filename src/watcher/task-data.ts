@@ -6,11 +6,14 @@ import type { Reads } from '../expressions/reads.ts';
 import type { Scope } from '../expressions/scope.ts';
 import { expandInput, listStepExpressions, type Names, type StepExpression } from '../expressions/step.ts';
 import { hasTemplate } from '../expressions/template.ts';
+import type { Choice } from './choosing.ts';
 
 export interface TaskData {
   when: string | undefined;
   input: string | undefined;
   select: string | undefined;
+  /** undefined: no edge that leaves it has a condition. */
+  choice?: Choice | undefined;
   /** As the definition has them; null: no expression in them. */
   params: JsonObject | null;
   /** Whether another expression than `input` looks at the task's input. */
@@ -40,11 +43,11 @@ interface Described {
   params: JsonObject | null;
 }
 
-/** null: there is no expression in the step. */
-export function readTaskData({ options, params }: Described, names: Names): TaskData | null {
+/** null: there is no expression in the step, nor on the edges that leave it. */
+export function readTaskData({ options, params }: Described, names: Names, choice?: Choice): TaskData | null {
   const templates = params !== null && hasTemplate(params) ? params : null;
-  if (options === null && templates === null) return null;
-  const found = listStepExpressions({ options, params: templates }, names);
+  if (options === null && templates === null && choice === undefined) return null;
+  const found = [...listStepExpressions({ options, params: templates }, names), ...listConditions(choice)];
   if (found.length === 0) return null;
   const input = toText(options?.['input']);
   return {
@@ -52,14 +55,22 @@ export function readTaskData({ options, params }: Described, names: Names): Task
     select: toText(options?.['select']),
     input: input === undefined ? undefined : expandInput(input, names),
     params: templates,
+    choice,
     ...summarize(found.map((expression) => ({ ...expression, reads: readsOf(expression) }))),
   };
+}
+
+/** Here `$input` is the result of the step, not what it got. */
+function listConditions(choice: Choice | undefined): StepExpression[] {
+  const given = { path: CONDITIONS, context: 'result', secrets: false, closed: true } as const;
+  return (choice?.conditions ?? []).map(({ text }) => ({ ...given, text }));
 }
 
 function toText(value: Json | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+const CONDITIONS = 'conditions';
 const NOTHING: Reads = { variables: new Map(), context: false };
 
 /** One that cannot be read reads nothing: it fails when it is worked out. */
@@ -71,8 +82,8 @@ function readsOf({ text }: StepExpression): Reads {
 type Found = StepExpression & { reads: Reads };
 
 function summarize(found: Found[]) {
-  const looksAtInput = ({ reads, context }: Found) =>
-    reads.variables.has('input') || (reads.context && context === 'input');
+  const looksAtInput = ({ path, reads, context }: Found) =>
+    path !== CONDITIONS && (reads.variables.has('input') || (reads.context && context === 'input'));
   const steps = merge(found, 'steps');
   const secrets = merge(found, 'secrets');
   const ofExecution = merge(found, 'execution');

@@ -4,7 +4,6 @@ import { readCatches } from '../../dag/catch.ts';
 import { ALL, nameOf } from '../../dag/names.ts';
 import { findProblems } from '../../dag/problems.ts';
 import type { Json, JsonObject, Problem, Step } from '../../dag/vocabulary.ts';
-import { findConditionProblems } from './conditions.ts';
 import { findHookProblems } from './hook-problems.ts';
 import { findCronProblem, findTimezoneProblem } from './cron.ts';
 import { findExpressionProblems } from './expressions.ts';
@@ -44,7 +43,6 @@ export function checkFlow(value: unknown): Checked {
       ...graph.filter(({ path }) => !missing.has(path)),
       ...expressions.filter((found) => !mayCome(found)).map(toProblem),
       ...checkInputSchema(asObject(value)['inputSchema']),
-      ...steps.flatMap((step, at) => findConditionProblems(asObject(step)['conditions'], `steps[${at}]`)),
     ],
     missing: [
       ...graph.filter(({ path }) => missing.has(path)),
@@ -77,11 +75,7 @@ function checkOptions(options: JsonObject | null, path: string): Problem[] {
     const message = `stands in options; write it into the column ${column}`;
     return column === undefined ? problem : { ...problem, message };
   });
-  return [
-    ...problems,
-    ...findUnsupported(options, StepOptions, 'steps', path),
-    ...findConditionProblems(options['conditions'], path),
-  ];
+  return [...problems, ...findUnsupported(options, StepOptions, 'steps', path)];
 }
 
 function checkInputSchema(schema: Json | undefined): Problem[] {
@@ -143,8 +137,10 @@ function findMissing(steps: unknown[]): ReadonlySet<string> {
   const paths = rows.flatMap(({ after, before, options }, at) => [
     ...listUnknown(after, known, `steps[${at}].after`),
     ...listUnknown(before, known, `steps[${at}].before`),
-    ...Object.keys(asObject(options?.['edges'])).flatMap((name) =>
-      known.has(name) ? [] : [`steps[${at}].edges.${name}`],
+    ...['edges', 'conditions'].flatMap((key) =>
+      Object.keys(asObject(options?.[key])).flatMap((name) =>
+        known.has(name) ? [] : [`steps[${at}].${key}.${name}`],
+      ),
     ),
     ...readCatches(options).flatMap(({ goto }, entry) =>
       goto === null || known.has(goto) ? [] : [`steps[${at}].catch[${entry}].goto`],

@@ -40,6 +40,7 @@ export function findExpressionProblems(steps: readonly Step[]): (Problem & Findi
   return [
     ...findSharedNames(steps, outputs),
     ...steps.flatMap((step, at) => judgeStep(step, at, definition)),
+    ...steps.flatMap((step, at) => judgeConditions(step, at, steps.map(nameOf), definition)),
   ];
 }
 
@@ -64,6 +65,26 @@ function judgeStep({ params, options }: Step, at: number, definition: Definition
   });
 }
 
+/** A condition is worked out where its edge begins: it knows what ended there, and what came before that. */
+function judgeConditions(
+  { options }: Step,
+  at: number,
+  names: string[],
+  definition: Definition,
+): (Problem & Finding)[] {
+  const { conditions } = options ?? {};
+  if (typeof conditions !== 'object' || conditions === null) return [];
+  return Object.entries(conditions).flatMap(([source, text]) => {
+    // Empty ones are refused by their shape, and an unknown source by the graph.
+    if (typeof text !== 'string' || text === '') return [];
+    const path = `conditions.${source}`;
+    const expression = { path, text, context: 'result', secrets: false, closed: true } as const;
+    const from = names.indexOf(source);
+    const findings = judge(expression, from === -1 ? at : from, definition);
+    return findings.map((finding) => ({ path: `steps[${at}].${path}`, ...finding }));
+  });
+}
+
 function judge(expression: StepExpression, at: number, definition: Definition): Finding[] {
   const { path, text, closed } = expression;
   if (!closed) return [{ message: '"${{" has no "}}"; where it stands for itself, write ${{ "${{" }}' }];
@@ -85,8 +106,8 @@ function judgeSteps(
     const place = definition.names.get(name);
     if (place === undefined) return [describeUnknown(name, definition, text)];
     if (place === at) {
-      // What undoes a step knows what it did.
-      if (path.startsWith('compensate.')) return [];
+      // What undoes a step knows what it did, and what follows it may ask for that.
+      if (path.startsWith('compensate.') || path.startsWith('conditions.')) return [];
       return [{ message: `${JSON.stringify(name)} is the step itself, which has no result yet` }];
     }
     if (definition.isBefore(place, at)) return [];

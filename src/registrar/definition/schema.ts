@@ -105,7 +105,7 @@ const STEP_OPTIONS = {
   select: optional(Expression, 'over the result of the program'),
   join: optional(Join),
   edges: optional(Edges),
-  conditions: optional(mapOf(Expression), 'of the edges that lead here, by the step they come from'),
+  conditions: optional(mapOf(Expression), 'which results lead here, by the step they come from'),
   edgeIds: optional(mapOf(text({ maxLength: 256 })), 'what a graph calls these edges'),
   retry: optional(Retry),
   timeout: optional(Timeout),

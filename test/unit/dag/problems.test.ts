@@ -357,6 +357,21 @@ describe('joins', () => {
     ]);
   });
 
+  test('a condition stands on an edge from a predecessor, which a success takes', () => {
+    expect(sayOf({ conditions: { load: '$.x', fetch: '$.y' } })).toEqual([]);
+    expect(sayOf({ join: 'allDone', edges: { load: 'succeeded' }, conditions: { load: '$.x' } })).toEqual([]);
+    expect(sayOf({ conditions: { lode: '$.x', nowhere: '$.x' } })).toEqual([
+      'steps[2].conditions.lode: the step does not wait for "lode" (did you mean "load"?)',
+      'steps[2].conditions.nowhere: the step does not wait for "nowhere"; name one of the steps in its after',
+    ]);
+    expect(sayOf({ edges: { load: 'failed' }, conditions: { load: '$.x' } })).toEqual([
+      'steps[2].conditions.load: the edge from "load" asks for "failed", so a condition cannot decide it; make it "succeeded" in edges',
+    ]);
+    expect(sayOf({ join: 'allDone', conditions: { fetch: '$.x' } })).toEqual([
+      expect.stringContaining('steps[2].conditions.fetch: the edge from "fetch" asks for "always"'),
+    ]);
+  });
+
   test('more arrivals than predecessors, and a join of nothing, are reported', () => {
     expect(sayOf({ join: { n: 3 } })).toEqual([
       'steps[2].join.n: 3 steps cannot arrive: it waits for 2 (load, fetch)',

@@ -106,6 +106,44 @@ test('a step that is still to come is missing, as it is in after', () => {
   expect(checkFlow({ id: 'f', steps: whole })).toEqual({ problems: [], missing: [] });
 });
 
+describe('a condition of an edge', () => {
+  const of = (text: string) => say({ c: { after: ['b', 'd'], conditions: { b: text } } });
+
+  test('knows the step where the edge begins, and those before it', () => {
+    expect(of('$.x > 1 and $steps.b.x and $steps.a and $input and $execution.input.y')).toEqual([]);
+  });
+
+  test('knows no others, though the step that it leads to waits for them', () => {
+    expect(of('$steps.d')).toEqual([
+      'steps[2].conditions.b: "d" need not have ended by then: put it into after',
+    ]);
+    expect(of('$steps.c')).toEqual([
+      'steps[2].conditions.b: "c" need not have ended by then: put it into after',
+    ]);
+    expect(of('$steps.nobody')).toEqual([
+      expect.stringContaining('steps[2].conditions.b: no step is called "nobody"'),
+    ]);
+  });
+
+  test('is an expression without secrets', () => {
+    expect(of('$.x >')).toEqual([expect.stringMatching(/^steps\[2\]\.conditions\.b: Unexpected end/)]);
+    expect(of('$secrets.x')).toEqual(['steps[2].conditions.b: $secrets is there in parameters only']);
+  });
+
+  test('may come from a step that is still to come', () => {
+    const c = { id: 'c', program: 'empty', after: ['b'], conditions: { b: '$.x' } };
+    const { problems, missing } = checkFlow({ id: 'f', steps: [c] });
+    expect(problems).toEqual([]);
+    expect(missing.map(({ path }) => path)).toEqual(['steps[0].after[0]']);
+  });
+
+  test('is judged in rows as well', () => {
+    const options = { conditions: { a: '(' } };
+    const steps = [makeStep({ seq: '1', id: 'a' }), makeStep({ seq: '2', id: 'b', after: ['a'], options })];
+    expect(checkStored(steps, null).map(({ path }) => path)).toEqual(['steps[1].conditions.a']);
+  });
+});
+
 test('two results cannot have one name', () => {
   expect(say({ a: { output: 'x' }, b: { output: 'x' } })).toEqual([
     'steps[1].output: "x" is also what the result of steps[0] is called; choose another',
