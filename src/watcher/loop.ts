@@ -1,24 +1,21 @@
 // The watcher's loop: turn after turn it records what ended, claims what runs next, and begins it. While a call is under way, ended
-// attempts gather for the next: batches of one when idle, of hundreds under load, with no timer. Under load a second call is sent
-// while the first is under way, so that neither Postgres nor this process waits for the other.
-import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
-import { isWatcherGone } from '../sql/advance.ts';
-import { isLockTimeout, isUnreachable } from '../sql/failures.ts';
-import { putAside } from './aside.ts';
-import { doubt, isDoubtDue, resolveDoubts } from './doubts.ts';
+// attempts gather for the next: batches of one when idle, of hundreds under load, with no timer. Under load recording and
+// claiming go side by side, so that neither Postgres nor this process waits for the other.
+import { setImmediate as immediate } from 'node:timers/promises';
+import { isDoubtDue, resolveDoubts } from './doubts.ts';
 import { countQueued, countUnrecorded } from './holdings.ts';
 import { type Limiter, makeLimiter } from './limiter.ts';
-import { rejoin } from './membership.ts';
+import { recover, type Recovering } from './recover.ts';
 import {
   handBackOverdue,
   hasOverdue,
   isWorthACall,
   makeTurn,
+  measureRoom,
   PATIENCE,
   prepareTasks,
   type Purpose,
   type TurnDeps,
-  type TurnState,
 } from './turn.ts';
 import type { Waker } from '../sql/waker.ts';
 
@@ -43,23 +40,21 @@ export interface Loop {
   abandon(): void;
 }
 
-interface LoopState extends TurnState {
+interface LoopState extends Recovering {
   /** Calls under way. */
   inFlight: number;
+  /** Of them, those that only record and those that only claim: one of each at most. */
+  lanes: Set<'settle' | 'claim'>;
   /** Something urgent waits for a call of its own, and whether one is under way. */
   hurried: boolean;
   hurrying: boolean;
-  /** Counts the reasons to look for ready tasks; `answered` is the count up to which a look found nothing more. */
-  reasons: number;
+  /** The count of `reasons` up to which a look found nothing more. */
   answered: number;
-  /** Milliseconds waited after the last failure; 0 when all is well. */
-  pause: number;
   abandoned: boolean;
 }
 
-/** Ended attempts that make a second call worth its overhead. */
+/** Ended attempts, or room for so many, that make a second call worth its overhead. */
 const SECOND_CALL = 100;
-const LONGEST_PAUSE = 2_000;
 
 export function makeLoop(loopDeps: LoopDeps): Loop {
   const { waker } = loopDeps;
@@ -125,6 +120,7 @@ function freshState({ membership }: LoopDeps): LoopState {
     closed: false,
     doubts: [performance.now() + membership.record.lease],
     inFlight: 0,
+    lanes: new Set(),
     hurried: false,
     hurrying: false,
     reasons: 1,
@@ -137,7 +133,8 @@ function freshState({ membership }: LoopDeps): LoopState {
 /** Sends the next call when it is worth one; its end wakes the loop. */
 function launch(deps: TurnDeps & LoopDeps, state: LoopState): void {
   const look = state.reasons !== state.answered;
-  if (!mayLaunch(deps, state)) return;
+  if (isBusy(deps, state)) return launchLanes(deps, state, look);
+  if (state.inFlight > 0) return;
   // What is left unprepared when nothing is under way could not be looked up before.
   const isLeft = state.inFlight === 0 && deps.holdings.unprepared.size > 0;
   if (!(isLeft || isDoubtDue(state) || hasOverdue(deps) || isWorthACall(deps, state, look))) return;
@@ -173,10 +170,23 @@ function hurry(deps: TurnDeps & LoopDeps, state: LoopState): void {
   });
 }
 
-function mayLaunch({ holdings }: TurnDeps, state: LoopState): boolean {
-  const { inFlight, pause } = state;
-  if (inFlight === 0) return true;
-  return inFlight === 1 && pause === 0 && !isDoubtDue(state) && holdings.ended.length >= SECOND_CALL;
+/** Much ended, or a call of those under load is under way; nothing else has to be seen to first. */
+function isBusy({ holdings }: TurnDeps, state: LoopState): boolean {
+  if (state.pause > 0 || isDoubtDue(state)) return false;
+  return holdings.ended.length >= SECOND_CALL || state.lanes.size > 0;
+}
+
+/** Under load recording and claiming go side by side, each in calls of its own: neither waits for the other, nor for this process. */
+function launchLanes(deps: TurnDeps & LoopDeps, state: LoopState, look: boolean): void {
+  if (deps.holdings.ended.length >= SECOND_CALL) enter(deps, state, 'settle');
+  if (look && measureRoom(deps, state, 'claim').want >= SECOND_CALL) enter(deps, state, 'claim');
+  if (state.inFlight === 0) void fly(deps, state, look ? 'look' : 'record');
+}
+
+function enter(deps: TurnDeps & LoopDeps, state: LoopState, lane: 'settle' | 'claim'): void {
+  if (state.lanes.has(lane) || state.inFlight > 1) return;
+  state.lanes.add(lane);
+  void fly(deps, state, lane).finally(() => state.lanes.delete(lane));
 }
 
 /** One flight, from what must come before the call to whatever the database answers; its end wakes the loop. */
@@ -191,7 +201,8 @@ async function fly(deps: TurnDeps & LoopDeps, state: LoopState, purpose: Purpose
     await deps.logs.storeClosed();
     const drained = await makeTurn(deps, state, purpose);
     if (!drained) state.reasons += 1;
-    else if (purpose === 'look' && state.reasons === reasons) state.answered = reasons;
+    else if ((purpose === 'look' || purpose === 'claim') && state.reasons === reasons)
+      state.answered = reasons;
     if (state.pause > 0) deps.log.info('the database is back');
     state.pause = 0;
   } catch (error) {
@@ -212,23 +223,4 @@ async function sleep({ waker, holdings, pollInterval }: LoopDeps): Promise<boole
 /** Jittered, so that watchers started together do not look together. */
 function untilPoll(pollInterval: number): number {
   return pollInterval * (0.75 + Math.random() * 0.5);
-}
-
-/** `id` is who this watcher was when the flight began. */
-async function recover(deps: TurnDeps, state: LoopState, error: Error, id: number): Promise<void> {
-  const { log, membership } = deps;
-  state.reasons += 1;
-  doubt(state, performance.now());
-  if (isWatcherGone(error)) {
-    if (membership.id !== id) return;
-    await rejoin(membership).catch((failure: unknown) =>
-      log.debug({ err: failure }, 'could not join again yet'),
-    );
-    return;
-  }
-  if (isLockTimeout(error) && (await putAside(deps).catch(() => 0)) > 0) return;
-  if (!isUnreachable(error)) log.error({ err: error }, 'turn failed; trying again');
-  else if (state.pause === 0) log.warn({ reason: error.message }, 'the database is away; trying again');
-  state.pause = Math.min(LONGEST_PAUSE, state.pause * 2 || 100);
-  await delay(state.pause * (0.5 + Math.random() * 0.5));
 }

@@ -73,8 +73,11 @@ export interface TurnState {
 /** Most that one call takes in or records: larger ones hold up what is urgent. */
 const BATCH = 500;
 
-/** look: something may be ready. record: nothing is. urgent: something came that is more urgent than all that is held; it waits for no batch. */
-export type Purpose = 'look' | 'record' | 'urgent';
+/**
+ * look: something may be ready. record: nothing is. urgent: something came that is more urgent than all that is held; it waits for no
+ * batch. Under load `look` comes in two: settle records and hands over, claim claims.
+ */
+export type Purpose = 'look' | 'record' | 'urgent' | 'settle' | 'claim';
 
 /** Whether a call would record or bring anything. `look`: something may be ready. */
 export function isWorthACall(deps: TurnDeps, state: TurnState, look: boolean): boolean {
@@ -86,7 +89,7 @@ export function isWorthACall(deps: TurnDeps, state: TurnState, look: boolean): b
 
 /** Makes one call and begins what it brings. True when nothing ready is left, as far as it could see. */
 export async function makeTurn(deps: TurnDeps, state: TurnState, purpose: Purpose): Promise<boolean> {
-  const collected = collect(deps.holdings, purpose === 'urgent' ? 0 : BATCH);
+  const collected = collect(deps.holdings, purpose === 'urgent' || purpose === 'claim' ? 0 : BATCH);
   const call = nextCall(deps, state, purpose, collected);
   const began = performance.now();
   const answer = await send(deps, state, call, collected);
@@ -121,7 +124,7 @@ function nextCall(deps: TurnDeps, state: TurnState, purpose: Purpose, collected:
 }
 
 /** Tasks that could begin at once, and all that may be taken in. */
-function measureRoom(
+export function measureRoom(
   deps: TurnDeps,
   state: TurnState,
   purpose: Purpose,
@@ -132,7 +135,10 @@ function measureRoom(
   const slots = Math.max(0, room);
   if (state.reserved > 0) return { slots, want: slots, most: BATCH };
   if (purpose === 'urgent') return { slots, want: workers, most: workers };
-  return { slots, want: Math.max(0, room + ahead.size(workers)), most: BATCH };
+  const want = Math.max(0, room + ahead.size(workers));
+  return purpose === 'settle'
+    ? { slots, want: Math.min(want, BATCH), most: 0 }
+    : { slots, want, most: BATCH };
 }
 
 /** Workers without a task; fewer than 0 when tasks were claimed ahead. */
@@ -146,7 +152,7 @@ async function send(
   call: AdvanceCall,
   collected: Collected,
 ): Promise<AdvanceAnswer> {
-  const expected = Math.min(call.want, call.most);
+  const expected = call.most === 0 ? call.want : Math.min(call.want, call.most);
   state.expected += expected;
   try {
     const answer = await advanceSafely(db, call);
