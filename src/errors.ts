@@ -1,11 +1,11 @@
 // The catalogue of errors: every failure that reaches a person, with its HTTP status and its sentence.
 // Everybody throws `UmbelError`; http/ maps it to an answer, cmd/ to one line and an exit code.
 import type { Problem } from './dag/vocabulary.ts';
-import { entry, type Entry } from './error-entry.ts';
-import { EVENT_ERRORS } from './event-errors.ts';
-import { HOOK_ERRORS } from './hook-errors.ts';
-import { TASK_ERRORS } from './task-errors.ts';
-import { SERVICE_ERRORS } from './service-errors.ts';
+import { entry, type Entry } from './catalogue/entry.ts';
+import { EVENT_ERRORS } from './catalogue/events.ts';
+import { HOOK_ERRORS } from './catalogue/hooks.ts';
+import { TASK_ERRORS } from './catalogue/tasks.ts';
+import { SERVICE_ERRORS } from './catalogue/services.ts';
 
 export const ERRORS = {
   CONFIG_INVALID: entry(500, (d: { problems: string[] }) => lines('Bad settings', d.problems)),

@@ -1,5 +1,5 @@
 // The errors of events: a part of the catalogue in errors.ts.
-import { entry } from './error-entry.ts';
+import { entry } from './entry.ts';
 
 export const EVENT_ERRORS = {
   EVENT_ID_INVALID: entry(

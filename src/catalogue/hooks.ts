@@ -1,5 +1,5 @@
 // The part of the catalogue of errors that is about webhooks. Their callers may be anybody, so it tells nothing of flows.
-import { entry } from './error-entry.ts';
+import { entry } from './entry.ts';
 
 export const HOOK_ERRORS = {
   HOOK_CLOSED: entry(404, (d: { flow: string }) => `Flow ${d.flow} either does not exist or is inactive.`),

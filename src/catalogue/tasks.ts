@@ -1,5 +1,5 @@
 // The part of the catalogue of errors that is about single tasks.
-import { entry } from './error-entry.ts';
+import { entry } from './entry.ts';
 
 export const TASK_ERRORS = {
   TASK_NOT_FOUND: entry(

@@ -1,5 +1,5 @@
 // The part of the catalogue of errors that is about what a process needs to run: a database, a port, a directory.
-import { entry } from './error-entry.ts';
+import { entry } from './entry.ts';
 
 export const SERVICE_ERRORS = {
   DATABASE_UNREACHABLE: entry(
