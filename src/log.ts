@@ -18,6 +18,8 @@ export function makeLogger(
     base: null,
     redact: { paths: SECRET_PATHS, censor: '[secret]' },
   };
+  // Whoever read the log may go away; the work goes on.
+  destination.on('error', () => {});
   if (settings.logFormat === 'json') return pino(options, destination);
   const stream = pretty({ destination, translateTime: 'SYS:HH:MM:ss.l', singleLine: true, sync: true });
   return pino(options, stream);

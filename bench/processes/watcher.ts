@@ -1,4 +1,4 @@
-// A watcher process. Asked: `start`, `usage` (since it started), `quiet` and then `totals`, `stop`. Tells: `started` (how many
+// A watcher process. Asked: `start`, `usage` (since it started), `stop`. Tells: `started` (how many
 // tasks have begun, now and then) and, where starts are to be told one by one, `start`.
 import { probeNode } from '../probes/node.ts';
 import { openWatching, type WatchSettings } from '../umbel/watching.ts';
@@ -28,23 +28,12 @@ function tellStarted(): void {
   tell('started', { started });
 }
 
-let timer: NodeJS.Timeout | undefined;
-
 answerParent({
   start: async () => {
     usage();
     usage = probeNode();
-    timer = setInterval(tellStarted, TELL_EVERY_MS);
+    setInterval(tellStarted, TELL_EVERY_MS);
     await watching.start();
-  },
-  // The probes wake the process more often than the watcher itself does.
-  quiet: async () => {
-    clearInterval(timer);
-    usage();
-  },
-  totals: async () => {
-    const { user, system } = process.cpuUsage();
-    return { cpuSeconds: (user + system) / 1e6, rssMb: process.memoryUsage.rss() / 1e6 };
   },
   usage: async () => ({ ...usage(), ...watching.figures(), started }),
   stop: watching.stop,

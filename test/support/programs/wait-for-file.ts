@@ -7,7 +7,8 @@ export default defineProgram({
   name: 'wait-for-file',
   description: 'Waits until a file is there.',
   params: Type.Object({ file: Type.String({ minLength: 1 }) }),
-  async run({ params }) {
+  async run({ params, log, execution }) {
+    log.info(`${execution.id} waits`);
     while (!existsSync(params.file)) await sleep(10);
     return { found: params.file };
   },
