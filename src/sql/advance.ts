@@ -1,4 +1,5 @@
-// The hot call: settles what ended, releases, hands over, ends executions, claims. Called by the watcher's loop, one in flight at a time.
+// The hot call: settles what ended, releases, hands over, ends executions, claims. Called by the watcher's turns, several at a
+// time under load.
 import type { Pool, PoolClient } from 'pg';
 import { type SnapshotWrite, writeSnapshots } from './snapshots.ts';
 import type { Delivered, TaskError, Wait } from '../dag/outcome.ts';

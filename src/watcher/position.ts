@@ -42,6 +42,8 @@ export function makeClaimPosition(): ClaimPosition {
         urgent = answer.mostUrgent;
         lookDue = now + Math.max(LOOK_EVERY, (now - began) * LOOK_SHARE);
       }
+      // Nothing was asked of the index: where claims are, a claim knows that answered meanwhile.
+      if (call.most === 0) return false;
       if (isFull(call, answer)) {
         position = furthest(answer, from);
         backlog = position.priority;

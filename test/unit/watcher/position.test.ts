@@ -55,3 +55,13 @@ test('a hint of something more urgent than what was left behind is looked for at
   expect(position.hint(-1)).toBe(true);
   expect(position.next(3)).toEqual({ from: HEAD, urgent: -1 });
 });
+
+test('a call that only recorded does not take the position back to where it was when it was sent', () => {
+  const position = makeClaimPosition();
+  position.learn({ from: HEAD, want: 1, most: 100, began: 0, now: 1 }, answer([task(0, 'a')], 0));
+  const sent = position.next(2).from;
+  position.learn({ from: sent, want: 1, most: 100, began: 2, now: 3 }, answer([task(0, 'm')]));
+  const recorded = answer([task(0, 'c', true)]);
+  expect(position.learn({ from: sent, want: 5, most: 0, began: 2, now: 4 }, recorded)).toBe(false);
+  expect(position.next(5).from).toEqual({ priority: 0, flow: 'm' });
+});
