@@ -1,6 +1,7 @@
 // What a watcher tells: each turn of its loop, and how it stands when somebody asks.
 import type { Registry } from 'prom-client';
-import type { AdvanceAnswer, AdvanceCall, Ended } from '../sql/advance.ts';
+import type { AdvanceAnswer, AdvanceCall } from '../sql/advance.ts';
+import type { Ended } from '../sql/ended.ts';
 import type { OnTurn } from '../watcher/turn.ts';
 import type { WatcherState } from '../watcher/watcher.ts';
 import { addHistogram } from './histogram.ts';

@@ -1,6 +1,7 @@
 // What this watcher holds: tasks taken and not begun, running ones, and ended ones that are not recorded yet. Plain data and the
 // verbs that move a task through it; the loop and begin.ts call them.
-import type { Claimed, Ended } from '../sql/advance.ts';
+import type { Claimed } from '../sql/advance.ts';
+import type { Ended } from '../sql/ended.ts';
 import type { HeldTask } from '../sql/leases.ts';
 import type { Prepared } from './prepare.ts';
 import type { AttemptSnapshot } from './snapshot.ts';

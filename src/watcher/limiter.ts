@@ -2,7 +2,8 @@
 // worked out here, then they are taken together with their slots. Beside the turns of the loop, and only where there are any.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { limitedLane } from '../dag/vocabulary.ts';
-import type { Claimed, Ended } from '../sql/advance.ts';
+import type { Claimed } from '../sql/advance.ts';
+import type { Ended } from '../sql/ended.ts';
 import { isLockTimeout, isRetryable } from '../sql/failures.ts';
 import { findLimited, resetSlots, type TakeAnswer, type TakeCall, takeTasks } from '../sql/slots.ts';
 import { countSlots, holdSlots, take } from './holdings.ts';

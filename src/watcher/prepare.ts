@@ -2,7 +2,8 @@
 import type { Json, JsonObject } from '../dag/vocabulary.ts';
 import type { Scope } from '../expressions/scope.ts';
 import { isBareName } from '../expressions/step.ts';
-import type { Claimed, Ended } from '../sql/advance.ts';
+import type { Claimed } from '../sql/advance.ts';
+import type { Ended } from '../sql/ended.ts';
 import type { Database } from '../sql/database.ts';
 import { readPrograms } from '../sql/plans.ts';
 import type { Callback } from '../programs/program.ts';

@@ -1,6 +1,6 @@
 // What the database is told of an attempt that ended. Called by begin.ts.
 import type { TaskError } from '../dag/outcome.ts';
-import type { Ended } from '../sql/advance.ts';
+import type { Ended } from '../sql/ended.ts';
 import type { Holding } from './holdings.ts';
 import type { Verdict } from './verdict.ts';
 

@@ -1,6 +1,7 @@
 // Sends one call, whatever the database answers: a deadlock is tried again, a record that cannot be stored harms its own task only.
 import { setTimeout as delay } from 'node:timers/promises';
-import { advance, type AdvanceAnswer, type AdvanceCall, type Ended } from '../sql/advance.ts';
+import { advance, type AdvanceAnswer, type AdvanceCall } from '../sql/advance.ts';
+import type { Ended } from '../sql/ended.ts';
 import type { Database } from '../sql/database.ts';
 import { isLockTimeout, isRetryable, isUnreachable } from '../sql/failures.ts';
 import { mayBeOneValue } from '../sql/refusals.ts';

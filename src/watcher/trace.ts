@@ -13,7 +13,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api';
 import type { Logger } from '../log.ts';
-import type { Ended } from '../sql/advance.ts';
+import type { Ended } from '../sql/ended.ts';
 import type { Database } from '../sql/database.ts';
 import { readEndedExecutions, type EndedExecution } from '../sql/traces.ts';
 import type { RunAttempt } from './run-attempt.ts';

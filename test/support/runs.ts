@@ -9,10 +9,10 @@ import {
   type AdvanceAnswer,
   type AdvanceCall,
   type Claimed,
-  type Ended,
   HEAD,
   type Position,
 } from '../../src/sql/advance.ts';
+import type { Ended } from '../../src/sql/ended.ts';
 import type { Database } from '../../src/sql/database.ts';
 import { storePlan } from '../../src/sql/definitions.ts';
 import { joinWatchers } from '../../src/sql/leases.ts';

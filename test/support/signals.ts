@@ -1,6 +1,6 @@
 // Signals in a world: sent to Postgres, and given to the model's rows as the contract says: each once, in order, kept when early.
 import { ExecStatus } from '../../src/dag/vocabulary.ts';
-import type { Ended } from '../../src/sql/advance.ts';
+import type { Ended } from '../../src/sql/ended.ts';
 import type { Database } from '../../src/sql/database.ts';
 import { sendSignal } from '../../src/sql/signals.ts';
 import { type ModelExecution, rowOf, settleAll, statusOf } from './ledger.ts';

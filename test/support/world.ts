@@ -1,7 +1,8 @@
 // Plays a script twice at once: on Postgres and on the pure model. The model test compares the two after every move.
 import { ExecStatus } from '../../src/dag/vocabulary.ts';
 import { admitExecutions } from '../../src/sql/admit.ts';
-import { type Claimed, type Ended, HEAD } from '../../src/sql/advance.ts';
+import { type Claimed, HEAD } from '../../src/sql/advance.ts';
+import type { Ended } from '../../src/sql/ended.ts';
 import type { Database } from '../../src/sql/database.ts';
 import { isRetryable } from '../../src/sql/failures.ts';
 import { rescueTasks, returnStrays, returnTasks } from '../../src/sql/leases.ts';

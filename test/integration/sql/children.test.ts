@@ -1,7 +1,8 @@
 // The end of an execution beside what a person does to the one that waits for it: whoever comes first, nothing is left waiting for ever.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeControl } from '../../../src/registrar/control.ts';
-import type { Claimed, Ended } from '../../../src/sql/advance.ts';
+import type { Claimed } from '../../../src/sql/advance.ts';
+import type { Ended } from '../../../src/sql/ended.ts';
 import type { Database } from '../../../src/sql/database.ts';
 import { isRetryable } from '../../../src/sql/failures.ts';
 import { createDatabase, servers, type TestDatabase } from '../../support/database.ts';

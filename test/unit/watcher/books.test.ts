@@ -1,6 +1,7 @@
 // When the books may forget a batch: not before the last of its tasks is recorded, or a crash would leave it Running for ever.
 import { expect, test } from 'vitest';
-import type { Claimed, Ended } from '../../../src/sql/advance.ts';
+import type { Claimed } from '../../../src/sql/advance.ts';
+import type { Ended } from '../../../src/sql/ended.ts';
 import {
   begin,
   collect,

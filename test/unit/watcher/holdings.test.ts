@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Claimed, Ended } from '../../../src/sql/advance.ts';
+import type { Claimed } from '../../../src/sql/advance.ts';
+import type { Ended } from '../../../src/sql/ended.ts';
 import {
   begin,
   collect,
